@@ -1,0 +1,12 @@
+/* A batch, in memory and as a log record:
+ *
+ *     sequence : fixed64 | count : fixed32 | record*
+ *     record = 0x01 key value (put) | 0x00 key (delete); strings prefixed by a varint32 length
+ *
+ * The first record takes `sequence`, each next one its successor. */
+#ifndef STORE_COMMIT_BATCH_FORMAT_H
+#define STORE_COMMIT_BATCH_FORMAT_H
+
+#define BATCH_HEADER_SIZE 12
+
+#endif

@@ -1,0 +1,242 @@
+/* See queue.h: who stands where, what makes a group, and the leader's way through it. */
+#include "queue.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "room.h"
+#include "sync.h"
+#include "wake.h"
+
+/* The writers that are committed together: the queue from its front up to `last`. */
+struct group {
+    struct store_writer *last;
+    const struct store_batch *batch; /* NULL: nothing to write */
+    bool sync;
+};
+
+struct commit_queue *queue_new(void)
+{
+    return mem_zalloc(sizeof(struct commit_queue));
+}
+
+void queue_free(struct commit_queue *q)
+{
+    if (!q)
+        return;
+    assert(!q->first);
+    store_batch_free(&q->merged);
+    free(q);
+}
+
+static bool has_records(const struct store_writer *w)
+{
+    return w->batch && store_batch_count(w->batch) > 0;
+}
+
+static size_t bytes_of(const struct store_writer *w)
+{
+    return has_records(w) ? store_batch_bytes(w->batch) : 0;
+}
+
+void store_enqueue(struct store *s, struct store_writer *w)
+{
+    struct commit_queue *q = s->queue;
+    w->next = NULL;
+    w->status = 0;
+    w->sequence = 0;
+    pthread_mutex_lock(&s->mu);
+    __atomic_store_n(&w->state, q->first ? WRITER_QUEUED : WRITER_LEADER, __ATOMIC_RELEASE);
+    if (q->first)
+        q->last->next = w;
+    else
+        q->first = w;
+    q->last = w;
+    pthread_mutex_unlock(&s->mu);
+}
+
+/* The last writer of the group that `leader` leads. mu held. */
+static struct store_writer *group_end(struct store_writer *leader)
+{
+    size_t bytes = bytes_of(leader);
+    size_t limit = bytes <= QUEUE_SMALL_WRITE ? bytes + QUEUE_SMALL_WRITE : QUEUE_MAX_GROUP;
+    struct store_writer *last = leader;
+    if (leader->force_switch)
+        return last;
+    for (struct store_writer *w = leader->next; w; w = w->next) {
+        if (w->sync && !leader->sync)
+            break; /* invariant 2: it must lead a group that is synced */
+        if (w->force_switch || bytes + bytes_of(w) > limit)
+            break;
+        bytes += bytes_of(w);
+        last = w;
+    }
+    return last;
+}
+
+/* One batch for the whole group; a lone one is used as it is. mu held. */
+static struct group build_group(struct commit_queue *q)
+{
+    struct store_writer *leader = q->first;
+    struct group g = {.last = group_end(leader), .sync = leader->sync};
+    int with_records = 0;
+    for (struct store_writer *w = leader;; w = w->next) {
+        if (has_records(w) && with_records++ == 0)
+            g.batch = w->batch;
+        if (w == g.last)
+            break;
+    }
+    if (with_records < 2)
+        return g;
+    store_batch_clear(&q->merged);
+    for (struct store_writer *w = leader;; w = w->next) {
+        if (has_records(w))
+            store_batch_append(&q->merged, w->batch);
+        if (w == g.last)
+            break;
+    }
+    g.batch = &q->merged;
+    return g;
+}
+
+static int append_to_log(struct store *s, const struct store_batch *batch, bool zero_ahead)
+{
+    struct log_writer *log = &s->log->writer;
+    size_t ahead = s->options.zero_ahead_bytes;
+    if (zero_ahead && ahead > 0) {
+        size_t need = store_batch_bytes(batch) + store_batch_bytes(batch) / 1024 + 64;
+        int rc = log_zero_ahead(log, need, need > ahead ? need : ahead);
+        if (rc)
+            return rc;
+    }
+    return log_append(log, buf_slice(&batch->rep));
+}
+
+/* Log, then memtable, then the numbers that make it visible. mu held at entry and exit, let go of
+ * meanwhile. */
+static int commit_group(struct store *s, struct group *g)
+{
+    uint64_t before = atomic_load_explicit(&s->last_sequence, memory_order_relaxed);
+    uint64_t after = before + store_batch_count(g->batch);
+    bool durable_first = g->sync && s->options.visible_when_durable;
+    bool zero_ahead = sync_is_hot(s);
+
+    batch_set_sequence((struct store_batch *)g->batch, before + 1);
+    pthread_mutex_unlock(&s->mu);
+    int rc = append_to_log(s, g->batch, zero_ahead);
+    if (rc == 0 && !durable_first)
+        rc = batch_insert(buf_slice(&g->batch->rep), before + 1, s->mem);
+    pthread_mutex_lock(&s->mu);
+    if (rc) {
+        store_set_error(s, rc, "log append");
+        return rc;
+    }
+    s->stats.groups++;
+    s->stats.log_bytes += s->log->writer.end - s->log->appended;
+    s->sync->unsynced_bytes += s->log->writer.end - s->log->appended;
+    s->log->appended = s->log->writer.end;
+    s->sync->committed = after;
+    if (durable_first) {
+        rc = sync_now(s);
+        if (rc)
+            return rc;
+        pthread_mutex_unlock(&s->mu);
+        rc = batch_insert(buf_slice(&g->batch->rep), before + 1, s->mem);
+        pthread_mutex_lock(&s->mu);
+        if (rc) {
+            store_set_error(s, rc, "memtable insert");
+            return rc;
+        }
+    }
+    atomic_store_explicit(&s->last_sequence, after, memory_order_release);
+    return 0;
+}
+
+/* Takes the group out of the queue, hands the lead on, and tells each member how it went. mu held.
+ */
+static void finish_group(struct store *s, struct group *g, int status, uint64_t sequence)
+{
+    struct commit_queue *q = s->queue;
+    struct store_writer *w = q->first, *end = g->last->next;
+    q->first = end;
+    if (!end)
+        q->last = NULL;
+    else
+        wake_writer(&end->state, WRITER_LEADER);
+    while (w != end) {
+        struct store_writer *next = w->next;
+        if (has_records(w)) {
+            sequence += store_batch_count(w->batch);
+            s->stats.writers++;
+        }
+        w->status = status;
+        w->sequence = sequence;
+        if (w->sync && status == 0) {
+            w->target = sequence;
+            sync_join(s, w);
+        } else {
+            wake_writer(&w->state, WRITER_DONE);
+        }
+        w = next;
+    }
+}
+
+/* The front writer's work. mu NOT held. */
+static void lead(struct store *s, struct store_writer *leader)
+{
+    pthread_mutex_lock(&s->mu);
+    assert(s->queue->first == leader);
+    int rc = has_records(leader) || leader->force_switch ? room_make(s, leader->force_switch)
+                                                         : s->background_error;
+    uint64_t before = atomic_load_explicit(&s->last_sequence, memory_order_relaxed);
+    struct group g = build_group(s->queue);
+    if (rc == 0 && g.batch && !has_records(leader))
+        rc = room_make(s, false);
+    if (rc == 0 && g.batch)
+        rc = commit_group(s, &g);
+    finish_group(s, &g, rc, before);
+    pthread_mutex_unlock(&s->mu);
+}
+
+int store_wait(struct store *s, struct store_writer *w)
+{
+    for (;;) {
+        switch (wake_await(&w->state)) {
+        case WRITER_LEADER:
+            lead(s, w);
+            break;
+        case WRITER_SYNC_LEADER:
+            sync_lead(s);
+            break;
+        default:
+            if (w->status)
+                store_recall_error(s, w->status);
+            return w->status;
+        }
+    }
+}
+
+int store_write(struct store *s, const struct store_batch *b, bool sync)
+{
+    struct store_writer w = {.batch = b, .sync = sync};
+    store_enqueue(s, &w);
+    return store_wait(s, &w);
+}
+
+int store_put(struct store *s, struct slice key, struct slice value, bool sync)
+{
+    struct store_batch b = STORE_BATCH_INIT;
+    store_batch_put(&b, key, value);
+    int rc = store_write(s, &b, sync);
+    store_batch_free(&b);
+    return rc;
+}
+
+int store_delete(struct store *s, struct slice key, bool sync)
+{
+    struct store_batch b = STORE_BATCH_INIT;
+    store_batch_delete(&b, key);
+    int rc = store_write(s, &b, sync);
+    store_batch_free(&b);
+    return rc;
+}

@@ -1,0 +1,266 @@
+/* See sync.h. */
+#include "sync.h"
+
+#include <assert.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "wake.h"
+
+#define COHORT_WAIT_NS 60000ull /* the longest wait for those whom the last round released */
+#define HOT_FLUSH_NS                                                                               \
+    1000000000ull /* the log counts as synced often if two rounds were so close                    \
+                   */
+
+struct sync_state *sync_new(uint64_t durable)
+{
+    struct sync_state *y = mem_zalloc(sizeof *y);
+    atomic_init(&y->durable, durable);
+    y->committed = durable;
+    pthread_cond_init(&y->flushed, NULL);
+    return y;
+}
+
+void sync_free(struct sync_state *y)
+{
+    if (!y)
+        return;
+    assert(!y->first);
+    pthread_cond_destroy(&y->flushed);
+    free(y);
+}
+
+static uint64_t durable_now(const struct sync_state *y)
+{
+    return atomic_load_explicit(&y->durable, memory_order_acquire);
+}
+
+void sync_advance(struct store *s, uint64_t sequence)
+{
+    if (durable_now(s->sync) < sequence)
+        atomic_store_explicit(&s->sync->durable, sequence, memory_order_release);
+}
+
+bool sync_is_hot(struct store *s)
+{
+    return s->sync->rounds_close;
+}
+
+static void finish(struct store_writer *w, int status)
+{
+    w->status = status;
+    wake_writer(&w->state, WRITER_DONE);
+}
+
+void sync_join(struct store *s, struct store_writer *w)
+{
+    struct sync_state *y = s->sync;
+    if (s->background_error) {
+        finish(w, s->background_error);
+        return;
+    }
+    if (durable_now(y) >= w->target) {
+        finish(w, 0);
+        return;
+    }
+    w->next = NULL;
+    if (y->first)
+        y->last->next = w;
+    else
+        y->first = w;
+    y->last = w;
+    atomic_fetch_add(&y->waiting, 1);
+    s->stats.sync_writers++;
+    if (!y->led) {
+        y->led = true;
+        wake_writer(&w->state, WRITER_SYNC_LEADER);
+    } else {
+        wake_writer(&w->state, WRITER_SYNCING);
+    }
+}
+
+/* Ends the wait of everyone whom `upto` covers (with an error: of all) and hands the lead to the
+ * first who is left. Returns how many it was. mu held. */
+static int release(struct store *s, uint64_t upto, int error)
+{
+    struct sync_state *y = s->sync;
+    struct store_writer *w = y->first;
+    int released = 0;
+    y->first = y->last = NULL;
+    while (w) {
+        struct store_writer *next = w->next;
+        w->next = NULL;
+        if (error || w->target <= upto) {
+            released++;
+            finish(w, error);
+        } else {
+            if (y->first)
+                y->last->next = w;
+            else
+                y->first = w;
+            y->last = w;
+        }
+        w = next;
+    }
+    atomic_fetch_sub(&y->waiting, released);
+    y->led = y->first != NULL;
+    if (y->first)
+        wake_writer(&y->first->state, WRITER_SYNC_LEADER);
+    return released;
+}
+
+void sync_wake_all(struct store *s)
+{
+    pthread_cond_broadcast(&s->sync->flushed);
+}
+
+/* One log as a round sees it. */
+struct target_log {
+    struct live_log *log;
+    uint64_t upto;
+};
+
+/* The live logs that have something to sync, older ones first, each with a reference. mu held. */
+static int collect_logs(struct store *s, struct target_log **out, bool *entries)
+{
+    int count = 0, n = 0;
+    *entries = false;
+    for (struct live_log *l = s->logs; l; l = l->next)
+        count++;
+    *out = mem_alloc((size_t)count * sizeof **out);
+    for (struct live_log *l = s->logs; l; l = l->next) {
+        if (l->synced >= l->appended && l->entry_synced)
+            continue;
+        if (!l->entry_synced)
+            *entries = true;
+        l->refs++;
+        (*out)[n++] = (struct target_log){l, l->appended};
+    }
+    return n;
+}
+
+/* fdatasync of every log that needs it. An older log may be the only place of a record that the
+ * newest log's records build on, so all of them count. mu held at entry and exit, let go of
+ * meanwhile. */
+static int sync_logs(struct store *s)
+{
+    struct target_log *logs;
+    bool entries;
+    int n = collect_logs(s, &logs, &entries), rc = 0;
+    pthread_mutex_unlock(&s->mu);
+    for (int i = 0; i < n && rc == 0; i++)
+        if (logs[i].log->synced < logs[i].upto)
+            rc = env_sync(s->env, logs[i].log->file);
+    if (rc == 0 && entries)
+        rc = env_sync_dir(s->env, s->dir);
+    pthread_mutex_lock(&s->mu);
+    for (int i = 0; i < n; i++) {
+        if (rc == 0) {
+            if (logs[i].log->synced < logs[i].upto)
+                logs[i].log->synced = logs[i].upto;
+            logs[i].log->entry_synced = true;
+        }
+        live_log_unref(s, logs[i].log);
+    }
+    free(logs);
+    if (rc)
+        store_set_error(s, rc, "log sync");
+    return rc;
+}
+
+/* One round: notes what is committed, syncs, publishes. mu held at entry and exit. Returns what it
+ * covers in *upto. */
+static int run_round(struct store *s, uint64_t *upto)
+{
+    struct sync_state *y = s->sync;
+    uint64_t start = env_now_ns(s->env);
+    y->rounds_close = y->last_round_ns && start - y->last_round_ns < HOT_FLUSH_NS;
+    y->last_round_ns = start;
+    *upto = y->committed;
+    y->unsynced_bytes = 0;
+    y->flushing = true;
+    s->stats.syncs++;
+    int rc = sync_logs(s);
+    y->flushing = false;
+    if (rc == 0)
+        sync_advance(s, *upto);
+    y->flush_ns = (3 * y->flush_ns + (env_now_ns(s->env) - start)) / 4;
+    pthread_cond_broadcast(&y->flushed);
+    return rc;
+}
+
+int sync_now(struct store *s)
+{
+    uint64_t upto;
+    while (s->sync->flushing && !s->background_error)
+        pthread_cond_wait(&s->sync->flushed, &s->mu);
+    if (s->background_error)
+        return s->background_error;
+    return run_round(s, &upto);
+}
+
+/* Waits (polling: a timer's slack is longer than the wait) until `enough` stand in line or the time
+ * is up. mu NOT held. */
+static void gather(struct store *s, int enough, uint64_t limit_ns)
+{
+    uint64_t start = env_now_ns(s->env);
+    while (atomic_load_explicit(&s->sync->waiting, memory_order_relaxed) < enough &&
+           env_now_ns(s->env) - start < limit_ns)
+        sched_yield();
+}
+
+/* The pause before a round. Those whom the last round released come back one round late: a leader
+ * who does not wait for them shares each round with only half of them. mu held at entry and exit,
+ * let go of meanwhile. */
+static void wait_for_company(struct store *s)
+{
+    struct sync_state *y = s->sync;
+    uint64_t limit = 0;
+    int enough = 0, waiting = atomic_load(&y->waiting);
+    if (s->options.cohort_wait && y->cohort > 1 && waiting < y->cohort) {
+        limit = y->flush_ns / 2 < COHORT_WAIT_NS ? y->flush_ns / 2 : COHORT_WAIT_NS;
+        enough = y->cohort;
+    }
+    if (s->options.commit_delay_us > 0 && waiting > s->options.commit_siblings) {
+        limit = s->options.commit_delay_us * 1000ull;
+        enough = INT32_MAX;
+    }
+    if (limit == 0)
+        return;
+    pthread_mutex_unlock(&s->mu);
+    gather(s, enough, limit);
+    pthread_mutex_lock(&s->mu);
+}
+
+void sync_lead(struct store *s)
+{
+    struct sync_state *y = s->sync;
+    uint64_t upto = 0;
+    pthread_mutex_lock(&s->mu);
+    wait_for_company(s);
+    while (y->flushing && !s->background_error) /* the commit leader may be in sync_now */
+        pthread_cond_wait(&y->flushed, &s->mu);
+    int rc = s->background_error;
+    if (rc == 0 && y->first && y->first->target <= durable_now(y))
+        upto = durable_now(y);
+    else if (rc == 0)
+        rc = run_round(s, &upto);
+    y->cohort = release(s, upto, rc);
+    pthread_mutex_unlock(&s->mu);
+}
+
+int store_sync(struct store *s, uint64_t sequence)
+{
+    struct store_writer w = {.sync = true};
+    pthread_mutex_lock(&s->mu);
+    w.target = sequence && sequence < s->sync->committed ? sequence : s->sync->committed;
+    w.sequence = w.target;
+    sync_join(s, &w);
+    pthread_mutex_unlock(&s->mu);
+    return store_wait(s, &w);
+}
+
+uint64_t store_durable_sequence(struct store *s)
+{
+    return durable_now(s->sync);
+}

@@ -1,0 +1,295 @@
+/* Running a compaction (compaction.h).
+ *
+ * What is dropped: of two entries of one user key, the older one, if no snapshot lies between them
+ * (snapshots as they were when it began: one taken later is newer than every entry here, and sees
+ * the newest). A deletion, if every snapshot is at or behind it and no deeper level can hold its
+ * key: nothing is left for it to hide. */
+#include "compaction.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "background.h"
+#include "table_output.h"
+
+#define OVERLAP_TABLES                                                                             \
+    10 /* an output may overlap so many tables' worth of grandparents: its own compaction stays    \
+          small */
+
+struct run {
+    struct store *s;
+    struct compaction *c;
+    uint64_t *snapshots; /* oldest first */
+    int snapshot_count;
+    struct edit edit;
+    struct table_output out;
+    bool open;
+    struct buf user; /* the user key of the entry before; has_user: there was one */
+    bool has_user;
+    int gap;                    /* between which snapshots that entry lies */
+    int deeper[VERSION_LEVELS]; /* keys come in order: where the search in each deeper level stands
+                                 */
+    int grandparent;
+    uint64_t overlap; /* bytes of grandparents that the open output has passed */
+};
+
+/* ---- what may go */
+
+/* The number of snapshots that are older than the entry: entries of one key with the same one look
+ * alike to every snapshot. */
+static int gap_of(const struct run *r, uint64_t sequence)
+{
+    int low = 0, high = r->snapshot_count;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (r->snapshots[middle] < sequence)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* No level below the outputs can hold the key. */
+static bool is_deepest(struct run *r, struct slice user)
+{
+    for (int level = r->c->level + 2; level < VERSION_LEVELS; level++) {
+        const struct version_level *l = &r->c->version->level[level];
+        int *at = &r->deeper[level];
+        while (*at < l->count &&
+               slice_compare(key_user(buf_slice(&l->files[*at]->largest)), user) < 0)
+            (*at)++;
+        if (*at < l->count &&
+            slice_compare(key_user(buf_slice(&l->files[*at]->smallest)), user) <= 0)
+            return false;
+    }
+    return true;
+}
+
+/* Decides on an entry, and notes it as the one before the next. *new_user: its user key differs
+ * from the last. */
+static bool may_drop(struct run *r, struct slice ikey, bool *new_user)
+{
+    struct slice user = key_user(ikey);
+    int gap = gap_of(r, key_sequence(ikey));
+    *new_user = !r->has_user || !slice_equal(user, buf_slice(&r->user));
+    bool hidden = !*new_user && gap == r->gap;
+    if (*new_user)
+        buf_set(&r->user, user);
+    r->has_user = true;
+    r->gap = gap;
+    return hidden || (key_type(ikey) == KEY_DELETE && gap == 0 && is_deepest(r, user));
+}
+
+/* ---- outputs */
+
+static int close_output(struct run *r)
+{
+    if (!r->open)
+        return 0;
+    int rc = table_output_finish(&r->out, &r->edit, r->c->level + 1);
+    table_output_end(&r->out, rc == 0);
+    r->open = false;
+    r->overlap = 0;
+    return rc;
+}
+
+static int open_output(struct run *r)
+{
+    struct store *s = r->s;
+    pthread_mutex_lock(&s->mu);
+    uint64_t number = set_new_number(&s->versions);
+    pthread_mutex_unlock(&s->mu);
+    int rc = table_output_start(&r->out, s, number);
+    if (rc)
+        table_output_end(&r->out, false);
+    else
+        r->open = true;
+    return rc;
+}
+
+/* Moves on in the grandparents; true where the open output has met enough of them. */
+static bool overlaps_enough(struct run *r, struct slice ikey)
+{
+    const struct version_level *g = &r->c->grandparents;
+    while (r->grandparent < g->count &&
+           ikey_compare(ikey, buf_slice(&g->files[r->grandparent]->largest)) > 0) {
+        if (r->open)
+            r->overlap += g->files[r->grandparent]->size;
+        r->grandparent++;
+    }
+    return r->overlap > OVERLAP_TABLES * (uint64_t)r->s->options.table_bytes;
+}
+
+/* A table ends between two user keys only: all versions of a key stay together. */
+static int add(struct run *r, struct slice ikey, struct slice value, bool new_user)
+{
+    int rc = 0;
+    bool enough = overlaps_enough(r, ikey);
+    if (r->open && new_user &&
+        (enough || table_builder_bytes(r->out.builder) >= r->s->options.table_bytes))
+        rc = close_output(r);
+    if (rc == 0 && !r->open)
+        rc = open_output(r);
+    return rc ? rc : table_output_add(&r->out, ikey, value);
+}
+
+/* ---- the whole */
+
+static struct iter *open_inputs(struct run *r)
+{
+    struct compaction *c = r->c;
+    struct table_cache *tables = r->s->tables;
+    struct iter **children = mem_alloc((size_t)(c->inputs[0].count + 2) * sizeof *children);
+    size_t n = 0;
+    if (c->level == 0)
+        for (int i = c->inputs[0].count; i-- > 0;)
+            children[n++] = table_cache_iter(tables, c->inputs[0].files[i]->number,
+                                             c->inputs[0].files[i]->size, false);
+    else
+        children[n++] = version_level_iter(&c->inputs[0], tables, false);
+    if (c->inputs[1].count > 0)
+        children[n++] = version_level_iter(&c->inputs[1], tables, false);
+    struct iter *merged = iter_merge(children, n);
+    free(children);
+    return merged;
+}
+
+static int merge_inputs(struct run *r)
+{
+    struct iter *in = open_inputs(r);
+    int rc = 0;
+    for (iter_first(in); rc == 0 && in->valid; iter_next(in)) {
+        bool new_user;
+        if (background_stopping(r->s))
+            rc = fail(-ECANCELED, "the store closes");
+        else if (!may_drop(r, in->key, &new_user))
+            rc = add(r, in->key, in->value, new_user);
+    }
+    if (rc == 0)
+        rc = in->status;
+    iter_destroy(in);
+    if (rc == 0)
+        rc = close_output(r);
+    if (rc && r->open)
+        table_output_end(&r->out, false);
+    return rc;
+}
+
+/* Outputs are on disk, with their entries, and readable, before the MANIFEST names them. */
+static int settle_outputs(struct run *r)
+{
+    int rc = r->edit.added_count > 0 ? env_sync_dir(r->s->env, r->s->dir) : 0;
+    for (int i = 0; rc == 0 && i < r->edit.added_count; i++)
+        rc = table_cache_check(r->s->tables, r->edit.added[i].number, r->edit.added[i].size);
+    return rc;
+}
+
+static void delete_outputs(struct run *r)
+{
+    for (int i = 0; i < r->edit.added_count; i++) {
+        char *path = name_table(r->s->dir, r->edit.added[i].number);
+        table_cache_evict(r->s->tables, r->edit.added[i].number);
+        env_unlink(r->s->env, path);
+        free(path);
+    }
+}
+
+static void note_snapshots(struct run *r)
+{
+    struct store *s = r->s;
+    int n = 0;
+    for (struct store_snapshot *p = s->snapshots.next; p != &s->snapshots; p = p->next)
+        n++;
+    r->snapshots = mem_alloc((size_t)n * sizeof *r->snapshots);
+    for (struct store_snapshot *p = s->snapshots.next; p != &s->snapshots; p = p->next)
+        r->snapshots[r->snapshot_count++] = p->sequence;
+}
+
+/* What goes out of the version, and where the level's next compaction begins. */
+static void note_inputs(struct compaction *c, struct edit *e)
+{
+    for (int which = 0; which < 2; which++)
+        for (int i = 0; i < c->inputs[which].count; i++)
+            edit_delete_file(e, c->level + which, c->inputs[which].files[i]->number);
+    const struct buf *last = &c->inputs[0].files[0]->largest;
+    for (int i = 1; i < c->inputs[0].count; i++)
+        if (ikey_compare(buf_slice(&c->inputs[0].files[i]->largest), buf_slice(last)) > 0)
+            last = &c->inputs[0].files[i]->largest;
+    buf_set(&e->compact_pointer[c->level], buf_slice(last));
+}
+
+/* A lone table that meets nothing below need not be read and written: it only changes its level. */
+static bool is_trivial(const struct store *s, const struct compaction *c)
+{
+    return c->inputs[0].count == 1 && c->inputs[1].count == 0 &&
+           c->grandparents.bytes <= OVERLAP_TABLES * (uint64_t)s->options.table_bytes;
+}
+
+static int install(struct store *s, struct edit *e)
+{
+    int rc = set_apply(&s->versions, e);
+    if (rc)
+        return rc;
+    struct view *old = view_publish(s);
+    pthread_mutex_unlock(&s->mu);
+    view_release(old);
+    pthread_mutex_lock(&s->mu);
+    return 0;
+}
+
+static int move_table(struct store *s, struct compaction *c)
+{
+    const struct table_file *f = c->inputs[0].files[0];
+    struct edit e;
+    edit_init(&e);
+    note_inputs(c, &e);
+    edit_add_file(&e, c->level + 1, f->number, f->size, buf_slice(&f->smallest),
+                  buf_slice(&f->largest));
+    int rc = install(s, &e);
+    edit_free(&e);
+    return rc;
+}
+
+static void note_stats(struct store *s, const struct compaction *c, const struct edit *e,
+                       uint64_t ns)
+{
+    uint64_t written = 0;
+    for (int i = 0; i < e->added_count; i++)
+        written += e->added[i].size;
+    s->stats.compactions++;
+    s->stats.compact_read_bytes += c->inputs[0].bytes + c->inputs[1].bytes;
+    s->stats.compact_write_bytes += written;
+    info_log(s, "compacted %d+%d tables of levels %d and %d into %d: %llu bytes to %llu in %llu us",
+             c->inputs[0].count, c->inputs[1].count, c->level, c->level + 1, e->added_count,
+             (unsigned long long)(c->inputs[0].bytes + c->inputs[1].bytes),
+             (unsigned long long)written, (unsigned long long)ns / 1000);
+}
+
+int compaction_run(struct store *s, struct compaction *c)
+{
+    struct run r = {.s = s, .c = c};
+    uint64_t start = env_now_ns(s->env);
+    if (is_trivial(s, c))
+        return move_table(s, c);
+    edit_init(&r.edit);
+    note_snapshots(&r);
+    pthread_mutex_unlock(&s->mu);
+    int rc = merge_inputs(&r);
+    if (rc == 0)
+        rc = settle_outputs(&r);
+    if (rc)
+        delete_outputs(&r);
+    pthread_mutex_lock(&s->mu);
+    if (rc == 0) {
+        note_inputs(c, &r.edit);
+        rc = install(s,
+                     &r.edit); /* should this fail, the MANIFEST may name the outputs: they stay */
+    }
+    if (rc == 0)
+        note_stats(s, c, &r.edit, env_now_ns(s->env) - start);
+    edit_free(&r.edit);
+    buf_free(&r.user);
+    free(r.snapshots);
+    return rc;
+}

@@ -1,0 +1,36 @@
+/* A compaction: tables of a level and those of the next that overlap them become new tables of the
+ * next level, without what no reader can see any more.
+ *
+ * pick.c chooses, compaction.c runs; background.c and manual.c say when. While it is under way its
+ * inputs are `busy` and it stands in the list of running ones, so that no other takes the same
+ * tables or writes into the same range. */
+#ifndef STORE_COMPACT_COMPACTION_H
+#define STORE_COMPACT_COMPACTION_H
+
+#include "../db/db.h"
+
+struct compaction {
+    struct compaction *next; /* of the running ones; guarded by mu */
+    int level;               /* of inputs[0]; inputs[1] and the outputs are one deeper */
+    struct version *version; /* that the inputs belong to; referenced */
+    struct version_level inputs[2], grandparents;
+    struct slice smallest, largest; /* user keys of all inputs; bytes of the version's files */
+};
+
+/* pick.c: all with mu held. */
+/* The compaction that is needed most and can run now, or NULL. It is counted as running. */
+struct compaction *compaction_pick(struct store *s);
+/* All tables of `level` that meet from..to, with what they overlap. NULL where there are none
+ * (*wait false) or where another compaction is in the way (*wait true). */
+struct compaction *compaction_of_range(struct store *s, int level, struct slice from,
+                                       struct slice to, bool *wait);
+/* Is there something for compaction_pick? */
+bool compaction_needed(struct store *s);
+/* It runs no more; frees it. mu is let go of meanwhile. */
+void compaction_end(struct store *s, struct compaction *c);
+
+/* compaction.c: mu held at entry and exit, let go of while it works. -ECANCELED when the store
+ * closes. */
+int compaction_run(struct store *s, struct compaction *c);
+
+#endif

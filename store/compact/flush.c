@@ -1,0 +1,81 @@
+/* Memtables into level-0 tables. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "../commit/sync.h"
+#include "background.h"
+#include "table_output.h"
+
+/* All entries of the memtable into the table; nothing is dropped here: the log could not bring it
+ * back. */
+static int fill(struct table_output *o, struct memtable *m)
+{
+    struct iter *it = memtable_iter(m);
+    int rc = 0;
+    for (iter_first(it); rc == 0 && it->valid; iter_next(it))
+        rc = table_output_add(o, it->key, it->value);
+    iter_destroy(it);
+    return rc;
+}
+
+int flush_write_table(struct store *s, struct memtable *m, uint64_t number, struct edit *e)
+{
+    struct table_output o;
+    if (memtable_count(m) == 0)
+        return 0;
+    int rc = table_output_start(&o, s, number);
+    if (rc == 0)
+        rc = fill(&o, m);
+    if (rc == 0)
+        rc = table_output_finish(&o, e, 0);
+    if (rc == 0)
+        rc = env_sync_dir(s->env, s->dir);
+    table_output_end(&o, rc == 0);
+    return rc;
+}
+
+/* The oldest immutable is in a table now: readers take it from there. mu held. */
+static void forget_oldest(struct store *s)
+{
+    struct memtable *mem = s->immutables[0].mem;
+    s->immutable_count--;
+    memmove(s->immutables, s->immutables + 1, (size_t)s->immutable_count * sizeof *s->immutables);
+    struct view *old = view_publish(s);
+    pthread_mutex_unlock(&s->mu);
+    view_release(old);
+    memtable_unref(mem);
+    pthread_mutex_lock(&s->mu);
+}
+
+int flush_oldest(struct store *s)
+{
+    struct immutable im = s->immutables[0];
+    struct edit e;
+    uint64_t number = set_new_number(&s->versions), start = env_now_ns(s->env);
+    edit_init(&e);
+    pthread_mutex_unlock(&s->mu);
+    int rc = flush_write_table(s, im.mem, number, &e);
+    if (rc == 0 && e.added_count > 0)
+        rc = table_cache_check(s->tables, number, e.added[0].size);
+    pthread_mutex_lock(&s->mu);
+    if (rc)
+        goto out;
+    e.has_log_number = e.has_last_sequence = true;
+    e.log_number = im.log_after;
+    e.last_sequence = im.last_sequence;
+    rc = set_apply(&s->versions, &e);
+    if (rc)
+        goto out;
+    s->stats.flushes++;
+    for (int i = 0; i < e.added_count; i++)
+        s->stats.flush_bytes += e.added[i].size;
+    sync_advance(s, im.last_sequence);
+    info_log(s, "flushed a memtable into table %llu of %llu bytes in %llu us",
+             (unsigned long long)number, (unsigned long long)(e.added_count ? e.added[0].size : 0),
+             (unsigned long long)(env_now_ns(s->env) - start) / 1000);
+    forget_oldest(s);
+    live_log_drop(s, im.log_after);
+out:
+    edit_free(&e);
+    return rc;
+}

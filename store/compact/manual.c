@@ -1,0 +1,69 @@
+/* store_flush and store_compact: what the background would do some time, done now. */
+#include <stdlib.h>
+
+#include "../commit/room.h"
+#include "background.h"
+
+int store_flush(struct store *s)
+{
+    int rc = room_switch(s);
+    pthread_mutex_lock(&s->mu);
+    while (rc == 0 && s->immutable_count > 0) {
+        rc = s->background_error;
+        if (rc == 0)
+            pthread_cond_wait(&s->background_changed, &s->mu);
+    }
+    pthread_mutex_unlock(&s->mu);
+    return rc ? store_recall_error(s, rc) : 0;
+}
+
+/* The deepest level with tables in the range; 0 where there is none. mu held. */
+static int deepest_level(struct store *s, struct slice from, struct slice to)
+{
+    int deepest = 0;
+    for (int level = 1; level < VERSION_LEVELS; level++) {
+        struct table_file **files = NULL;
+        if (version_overlapping(s->versions.current, level, from, to, &files) > 0)
+            deepest = level;
+        free(files);
+    }
+    return deepest;
+}
+
+/* All tables of the level in the range go one deeper. mu held at entry and exit. */
+static int compact_level(struct store *s, int level, struct slice from, struct slice to)
+{
+    for (;;) {
+        bool wait;
+        if (s->background_error)
+            return s->background_error;
+        struct compaction *c = compaction_of_range(s, level, from, to, &wait);
+        if (c) {
+            int rc = compaction_run(s, c);
+            compaction_end(s, c);
+            if (rc)
+                store_set_error(s, rc, "compaction");
+            pthread_cond_broadcast(&s->background_changed);
+            set_delete_obsolete(&s->versions);
+            return rc;
+        }
+        if (!wait)
+            return 0;
+        pthread_cond_wait(&s->background_changed, &s->mu);
+    }
+}
+
+int store_compact(struct store *s, struct slice from, struct slice to)
+{
+    int rc = store_flush(s);
+    if (rc)
+        return rc;
+    pthread_mutex_lock(&s->mu);
+    int deepest = deepest_level(s, from, to), last = deepest < 1 ? 1 : deepest;
+    if (last > VERSION_LEVELS - 1)
+        last = VERSION_LEVELS - 1;
+    for (int level = 0; rc == 0 && level < last; level++)
+        rc = compact_level(s, level, from, to);
+    pthread_mutex_unlock(&s->mu);
+    return rc ? store_recall_error(s, rc) : 0;
+}

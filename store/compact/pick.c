@@ -1,0 +1,198 @@
+/* Which compaction comes next (compaction.h). Level 0 counts tables, because each is looked at by
+ * every read; the others count bytes. The highest score goes first if nothing that runs is in its
+ * way. */
+#include <stdlib.h>
+
+#include "background.h"
+#include "compaction.h"
+
+static double score_of(const struct store *s, int level)
+{
+    const struct version_level *l = &s->versions.current->level[level];
+    double limit = (double)s->options.level_base_bytes;
+    if (level == 0)
+        return (double)l->count / s->options.l0_compact;
+    for (int i = 1; i < level; i++)
+        limit *= 10;
+    return (double)l->bytes / limit;
+}
+
+bool compaction_needed(struct store *s)
+{
+    for (int level = 0; level < VERSION_LEVELS - 1; level++)
+        if (score_of(s, level) >= 1)
+            return true;
+    return false;
+}
+
+/* ---- inputs */
+
+static void count_bytes(struct version_level *l)
+{
+    l->bytes = 0;
+    for (int i = 0; i < l->count; i++)
+        l->bytes += l->files[i]->size;
+}
+
+/* Widens smallest..largest to these files. True if that changed it. */
+static bool widen(struct compaction *c, const struct version_level *l)
+{
+    bool wider = false;
+    for (int i = 0; i < l->count; i++) {
+        struct slice low = key_user(buf_slice(&l->files[i]->smallest));
+        struct slice high = key_user(buf_slice(&l->files[i]->largest));
+        if (!c->smallest.data || slice_compare(low, c->smallest) < 0) {
+            c->smallest = low;
+            wider = true;
+        }
+        if (!c->largest.data || slice_compare(high, c->largest) > 0) {
+            c->largest = high;
+            wider = true;
+        }
+    }
+    return wider;
+}
+
+static void find(struct compaction *c, int level, struct version_level *out)
+{
+    out->count = version_overlapping(c->version, level, c->smallest, c->largest, &out->files);
+    count_bytes(out);
+}
+
+/* From the range in smallest..largest: the tables of the level (all that share a user key with one
+ * of them: its older versions must not stay behind while newer ones go deeper), those of the next,
+ * and the grandparents. */
+static void find_inputs(struct compaction *c)
+{
+    do
+        find(c, c->level, &c->inputs[0]);
+    while (widen(c, &c->inputs[0]));
+    find(c, c->level + 1, &c->inputs[1]);
+    widen(c, &c->inputs[1]);
+    if (c->level + 2 < VERSION_LEVELS)
+        find(c, c->level + 2, &c->grandparents);
+}
+
+static bool any_busy(const struct version_level *l)
+{
+    for (int i = 0; i < l->count; i++)
+        if (l->files[i]->busy)
+            return true;
+    return false;
+}
+
+static bool in_the_way(const struct compaction *running, const struct compaction *c)
+{
+    return running->level == c->level && slice_compare(running->smallest, c->largest) <= 0 &&
+           slice_compare(c->smallest, running->largest) <= 0;
+}
+
+static bool can_run(struct store *s, const struct compaction *c)
+{
+    if (any_busy(&c->inputs[0]) || any_busy(&c->inputs[1]))
+        return false;
+    for (struct compaction *r = background_running(s); r; r = r->next)
+        if (in_the_way(r, c))
+            return false;
+    return true;
+}
+
+static void set_busy(struct compaction *c, bool busy)
+{
+    for (int which = 0; which < 2; which++)
+        for (int i = 0; i < c->inputs[which].count; i++)
+            c->inputs[which].files[i]->busy = busy;
+}
+
+static void free_compaction(struct compaction *c)
+{
+    free(c->inputs[0].files);
+    free(c->inputs[1].files);
+    free(c->grandparents.files);
+    free(c);
+}
+
+/* A compaction of what meets the range; NULL with *blocked as compaction_of_range says. */
+static struct compaction *set_up(struct store *s, int level, struct slice from, struct slice to,
+                                 bool *blocked)
+{
+    struct compaction *c = mem_zalloc(sizeof *c);
+    c->level = level;
+    c->version = s->versions.current;
+    c->smallest = from;
+    c->largest = to;
+    *blocked = false;
+    find(c, level, &c->inputs[0]);
+    c->smallest = c->largest = slice_of(NULL, 0);
+    if (widen(c, &c->inputs[0])) {
+        find_inputs(c);
+        *blocked = !can_run(s, c);
+        if (!*blocked) {
+            version_ref(c->version);
+            set_busy(c, true);
+            background_add_running(s, c);
+            return c;
+        }
+    }
+    free_compaction(c);
+    return NULL;
+}
+
+struct compaction *compaction_of_range(struct store *s, int level, struct slice from,
+                                       struct slice to, bool *wait)
+{
+    return set_up(s, level, from, to, wait);
+}
+
+void compaction_end(struct store *s, struct compaction *c)
+{
+    struct version *v = c->version;
+    set_busy(c, false);
+    background_remove_running(s, c);
+    free_compaction(c);
+    pthread_mutex_unlock(&s->mu);
+    version_unref(v);
+    pthread_mutex_lock(&s->mu);
+}
+
+/* ---- the choice */
+
+/* Round-robin: from the first table behind the level's compact pointer on. */
+static struct compaction *pick_in_level(struct store *s, int level)
+{
+    const struct version_level *l = &s->versions.current->level[level];
+    const struct buf *pointer = &s->versions.compact_pointer[level];
+    int start = 0;
+    while (level > 0 && pointer->len > 0 && start < l->count &&
+           ikey_compare(buf_slice(&l->files[start]->largest), buf_slice(pointer)) <= 0)
+        start++;
+    for (int i = 0; i < l->count; i++) {
+        const struct table_file *f = l->files[(start + i) % l->count];
+        bool blocked;
+        if (f->busy)
+            continue;
+        struct compaction *c = set_up(s, level, key_user(buf_slice(&f->smallest)),
+                                      key_user(buf_slice(&f->largest)), &blocked);
+        if (c)
+            return c;
+    }
+    return NULL;
+}
+
+struct compaction *compaction_pick(struct store *s)
+{
+    bool tried[VERSION_LEVELS] = {false};
+    for (;;) {
+        int best = -1;
+        for (int level = 0; level < VERSION_LEVELS - 1; level++)
+            if (!tried[level] && score_of(s, level) >= 1 &&
+                (best < 0 || score_of(s, level) > score_of(s, best)))
+                best = level;
+        if (best < 0)
+            return NULL;
+        struct compaction *c = pick_in_level(s, best);
+        if (c)
+            return c;
+        tried[best] = true;
+    }
+}

@@ -1,0 +1,38 @@
+/* The background error: the first failure after which nothing may be written any more, because what
+ * is on disk is no longer known. Reads go on. It ends with the process: opening again recovers what
+ * the disk has. */
+#include "db.h"
+
+#include <stdlib.h>
+
+#include "../commit/sync.h"
+
+void store_set_error(struct store *s, int code, const char *what)
+{
+    if (s->background_error == 0) {
+        s->background_error = code;
+        s->background_text =
+            mem_printf("%s failed: %s; no more writes are taken until the store is opened again",
+                       what, fail_text());
+        info_log(s, "error: %s", s->background_text);
+    }
+    pthread_cond_broadcast(&s->background_changed);
+    sync_wake_all(s);
+}
+
+int store_recall_error(struct store *s, int code)
+{
+    pthread_mutex_lock(&s->mu);
+    if (s->background_error == code && s->background_text)
+        fail(code, "%s: %s", s->dir, s->background_text);
+    pthread_mutex_unlock(&s->mu);
+    return code;
+}
+
+int store_background_error(struct store *s)
+{
+    pthread_mutex_lock(&s->mu);
+    int code = s->background_error;
+    pthread_mutex_unlock(&s->mu);
+    return code;
+}

@@ -1,0 +1,246 @@
+/* Opening and closing a store, and what a folder must look like for it. */
+#include "db.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "../commit/queue.h"
+#include "../commit/room.h"
+#include "../commit/sync.h"
+#include "info_log.h"
+#include "options.h"
+
+/* ---- what is in the folder */
+
+struct folder {
+    bool current, data, foreign; /* CURRENT; tables, logs; names that are not a store's */
+};
+
+static void look_at(void *arg, const char *name)
+{
+    struct folder *f = arg;
+    uint64_t number;
+    switch (name_parse(name, &number)) {
+    case NAME_CURRENT:
+        f->current = true;
+        break;
+    case NAME_LOG:
+    case NAME_TABLE:
+        f->data = true;
+        break;
+    case NAME_OTHER:
+        f->foreign = true;
+        break;
+    default: /* a lock, an info log, a first MANIFEST: a creation that was cut short leaves these */
+        break;
+    }
+}
+
+/* Creates the store where that is wanted and right. 0: there is one now. */
+static int ensure_store(struct store *s)
+{
+    struct folder f = {0};
+    int rc = env_list(s->env, s->dir, look_at, &f);
+    if (rc)
+        return rc;
+    if (f.current)
+        return s->options.error_if_exists
+                   ? fail(-EEXIST, "%s: there is a store already (error_if_exists)", s->dir)
+                   : 0;
+    if (f.data)
+        return fail(STORE_ECORRUPT,
+                    "%s: tables or logs, but no file CURRENT: a damaged store; nothing was changed",
+                    s->dir);
+    if (f.foreign)
+        return fail(STORE_EFORMAT,
+                    "%s: not a store: it has files but no CURRENT; choose an empty folder", s->dir);
+    if (!s->options.create_if_missing)
+        return fail(-ENOENT, "%s: there is no store (create_if_missing is off)", s->dir);
+    return set_create(s->env, s->dir);
+}
+
+/* A new folder, whose own entry is on stable storage before anything in it is. */
+static int make_folder(struct store *s)
+{
+    int rc = env_mkdir(s->env, s->dir);
+    if (rc)
+        return rc == -EEXIST ? 0 : rc;
+    const char *slash = strrchr(s->dir, '/');
+    size_t len = slash ? (size_t)(slash - s->dir) : 0;
+    char *parent = !slash ? mem_printf(".") : len == 0 ? mem_printf("/") : mem_printf("%.*s", (int)len, s->dir);
+    rc = env_sync_dir(s->env, parent);
+    free(parent);
+    return rc;
+}
+
+static int lock_folder(struct store *s)
+{
+    char *path = name_lock(s->dir);
+    int rc = 0;
+    if (s->options.create_if_missing) {
+        rc = make_folder(s);
+    } else if (!env_exists(s->env, s->dir)) {
+        rc = fail(-ENOENT, "%s: no such store", s->dir);
+    }
+    if (rc == 0)
+        rc = env_lock(s->env, path, &s->lock_file);
+    free(path);
+    return rc;
+}
+
+/* ---- the struct */
+
+static struct store *store_new(const char *dir, const struct store_options *options)
+{
+    struct store *s = mem_zalloc(sizeof *s);
+    if (options)
+        s->options = *options;
+    else
+        store_options_init(&s->options);
+    options_sanitize(&s->options);
+    s->env = s->options.env;
+    s->dir = mem_printf("%s", dir);
+    pthread_mutex_init(&s->mu, NULL);
+    pthread_mutex_init(&s->view_mu, NULL);
+    pthread_mutex_init(&s->info_mu, NULL);
+    pthread_cond_init(&s->background_changed, NULL);
+    s->snapshots.next = s->snapshots.prev = &s->snapshots;
+    s->mem = memtable_new();
+    s->queue = queue_new();
+    s->block_cache = cache_new(s->options.cache_bytes, free);
+    s->tables = table_cache_new(s->env, s->dir, s->options.max_open_tables, s->block_cache);
+    set_init(&s->versions, s->env, s->dir, s->tables, &s->mu);
+    return s;
+}
+
+static void free_logs(struct store *s)
+{
+    while (s->logs) {
+        struct live_log *l = s->logs;
+        s->logs = l->next;
+        live_log_unref(s, l);
+    }
+}
+
+static void store_free(struct store *s)
+{
+    view_release(s->view);
+    memtable_unref(s->mem);
+    for (int i = 0; i < s->immutable_count; i++)
+        memtable_unref(s->immutables[i].mem);
+    free(s->immutables);
+    free_logs(s);
+    set_free(&s->versions);
+    table_cache_free(s->tables);
+    cache_free(s->block_cache);
+    queue_free(s->queue);
+    sync_free(s->sync);
+    info_log_close(s);
+    if (s->lock_file)
+        env_close(s->env, s->lock_file);
+    pthread_cond_destroy(&s->background_changed);
+    pthread_mutex_destroy(&s->info_mu);
+    pthread_mutex_destroy(&s->view_mu);
+    pthread_mutex_destroy(&s->mu);
+    free(s->background_text);
+    free(s->dir);
+    free(s);
+}
+
+/* ---- open and close */
+
+int store_open(const char *dir, const struct store_options *options, struct store **out)
+{
+    struct store *s = store_new(dir, options);
+    int rc = lock_folder(s);
+    if (rc)
+        goto out;
+    rc = ensure_store(s);
+    if (rc)
+        goto out;
+    info_log_open(s);
+    rc = set_open(&s->versions);
+    if (rc)
+        goto out;
+    rc = recover_logs(s);
+    if (rc)
+        goto out;
+    s->sync = sync_new(atomic_load(&s->last_sequence));
+    pthread_mutex_lock(&s->mu);
+    struct view *none = view_publish(s);
+    pthread_mutex_unlock(&s->mu);
+    view_release(none);
+    rc = background_start(s);
+    if (rc)
+        goto out;
+    info_log(s, "opened at sequence %llu", (unsigned long long)atomic_load(&s->last_sequence));
+    *out = s;
+    return 0;
+out:
+    store_free(s);
+    return rc;
+}
+
+/* Everything in tables, an empty log: what LevelDB, and the next open, find at once. */
+static int settle(struct store *s)
+{
+    int rc = store_sync(s, 0);
+    if (rc == 0 && memtable_count(s->mem) > 0)
+        rc = room_switch(s);
+    return rc;
+}
+
+int store_close(struct store *s)
+{
+    if (!s)
+        return 0;
+    int rc = settle(s);
+    background_stop(s, rc == 0);
+    if (rc == 0)
+        rc = s->background_error;
+    if (rc == 0)
+        rc = log_trim(&s->log->writer);
+    if (rc == 0)
+        info_log(s, "closed cleanly");
+    store_free(s);
+    return rc;
+}
+
+/* ---- destroy */
+
+struct doomed {
+    struct env *env;
+    const char *dir;
+    int rc;
+};
+
+static void destroy_one(void *arg, const char *name)
+{
+    struct doomed *d = arg;
+    uint64_t number;
+    enum name_kind kind = name_parse(name, &number);
+    if (kind == NAME_OTHER || kind == NAME_LOCK)
+        return;
+    char *path = mem_printf("%s/%s", d->dir, name);
+    int rc = env_unlink(d->env, path);
+    if (rc && d->rc == 0)
+        d->rc = rc;
+    free(path);
+}
+
+int store_destroy(const char *dir, struct env *env)
+{
+    struct doomed d = {env ? env : env_posix(), dir, 0};
+    struct env_file *lock;
+    char *path = name_lock(dir);
+    int rc = env_lock(d.env, path, &lock);
+    if (rc == 0) {
+        rc = env_list(d.env, dir, destroy_one, &d);
+        if (rc == 0)
+            rc = d.rc;
+        env_unlink(d.env, path);
+        env_close(d.env, lock);
+    }
+    free(path);
+    return rc;
+}

@@ -1,0 +1,259 @@
+/* Recovery: what the logs hold beyond the tables.
+ *
+ * Batches carry their own sequence numbers and follow each other without a gap. Replay takes them
+ * in order, across logs, and stops for good at the first thing that is not the next batch: a torn
+ * record, a record that is no batch, a number that is not the expected one. What comes after would
+ * be changes whose predecessors are lost; the store then would be a mixture of moments instead of
+ * one of its past. It is counted, and the log files concerned are copied to lost/ before they go.
+ *
+ * The replayed batches are written to tables at once. A log is never appended to again: what is
+ * behind its good part is unknown, and what its page cache shows may not be what the disk has. */
+#include "db.h"
+
+#include <stdlib.h>
+
+#include "../log/log_reader.h"
+
+struct replay {
+    struct store *s;
+    struct memtable *mem;
+    struct edit edit;
+    uint64_t next_sequence; /* what the next batch must carry */
+    bool exact;             /* it must; false only for the very first batch (see take_batch) */
+    bool stopped;
+    uint64_t cut_records, cut_bytes;
+};
+
+/* ---- the logs to replay */
+
+struct log_list {
+    uint64_t *numbers;
+    int count;
+    uint64_t from; /* logs below it are in tables */
+};
+
+static void add_log(void *arg, const char *name)
+{
+    struct log_list *l = arg;
+    uint64_t number;
+    if (name_parse(name, &number) != NAME_LOG || number < l->from)
+        return;
+    l->numbers = mem_realloc(l->numbers, (size_t)(l->count + 1) * sizeof *l->numbers);
+    l->numbers[l->count++] = number;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* ---- one batch, one log */
+
+/* Writes what was replayed so far into a table and starts a new memtable. */
+static int spill(struct replay *r)
+{
+    struct store *s = r->s;
+    if (memtable_count(r->mem) == 0)
+        return 0;
+    int rc = flush_write_table(s, r->mem, set_new_number(&s->versions), &r->edit);
+    memtable_unref(r->mem);
+    r->mem = memtable_new();
+    return rc;
+}
+
+/* True where the batch is the next one. The very first may begin before what the MANIFEST says was
+ * reached (LevelDB notes newer numbers there): its records are in the tables then, or come again
+ * with the same numbers. */
+static bool is_next(const struct replay *r, uint64_t sequence)
+{
+    return r->exact ? sequence == r->next_sequence : sequence <= r->next_sequence;
+}
+
+static int take_batch(struct replay *r, struct slice record)
+{
+    uint64_t sequence = batch_rep_sequence(record), behind = sequence + batch_rep_count(record);
+    int rc = batch_insert(record, sequence, r->mem);
+    if (rc)
+        return rc;
+    r->next_sequence = behind;
+    r->exact = true;
+    if (memtable_bytes(r->mem) > r->s->options.memtable_bytes)
+        rc = spill(r);
+    return rc;
+}
+
+/* Why replay ends at this record; NULL where it does not. */
+static const char *why_stop(const struct replay *r, struct slice record)
+{
+    if (batch_check(record))
+        return "a record that is not a batch";
+    if (!is_next(r, batch_rep_sequence(record)))
+        return "a gap in the sequence numbers";
+    return NULL;
+}
+
+/* Counts what is left of a log from its current record on. `have` says that a record was read and
+ * not taken. */
+static int count_rest(struct replay *r, struct log_reader *log, bool have, uint64_t from)
+{
+    struct slice record;
+    int rc = 1;
+    if (have)
+        r->cut_records++;
+    while ((rc = log_read(log, &record)) == 1)
+        r->cut_records++;
+    if (rc == 0 && log->size > from && (have || log->end == LOG_END_TORN))
+        r->cut_bytes += log->size - from;
+    return rc < 0 ? rc : 0;
+}
+
+static int replay_log(struct replay *r, const char *path)
+{
+    struct log_reader log;
+    struct slice record;
+    const char *why = NULL;
+    int rc = log_reader_open(&log, r->s->env, path), got;
+    if (rc)
+        return rc;
+    while ((got = log_read(&log, &record)) == 1) {
+        why = r->stopped ? "behind an earlier gap" : why_stop(r, record);
+        if (why)
+            break;
+        rc = take_batch(r, record);
+        if (rc)
+            goto out;
+    }
+    if (got < 0) {
+        rc = got;
+        goto out;
+    }
+    if (got == 0 && log.end == LOG_END_TORN)
+        why = log.reason;
+    if (why) {
+        uint64_t at = got == 1 ? log.record_pos : log.record_end;
+        info_log(r->s, "recovery stops: %s at offset %llu: %s", path, (unsigned long long)at, why);
+        r->stopped = true;
+        rc = count_rest(r, &log, got == 1, at);
+    }
+out:
+    log_reader_close(&log);
+    return rc;
+}
+
+/* ---- what was cut off */
+
+static int copy_aside(struct store *s, const char *lost, uint64_t number)
+{
+    struct buf bytes = BUF_INIT;
+    char *from = name_log(s->dir, number), *to = name_log(lost, number);
+    int rc = env_read_file(s->env, from, &bytes);
+    if (rc == 0)
+        rc = env_replace_file(s->env, to, buf_slice(&bytes));
+    free(from);
+    free(to);
+    buf_free(&bytes);
+    return rc;
+}
+
+/* Copies of the logs from the one that replay stopped in, to DIR/lost. */
+static int keep_aside(struct replay *r, const struct log_list *logs, int first)
+{
+    struct store *s = r->s;
+    char *lost = mem_printf("%s/lost", s->dir);
+    int rc = env_mkdir(s->env, lost);
+    if (rc == -EEXIST)
+        rc = 0;
+    for (int i = first; rc == 0 && i < logs->count; i++)
+        rc = copy_aside(s, lost, logs->numbers[i]);
+    if (rc == 0)
+        rc = env_sync_dir(s->env, lost);
+    if (rc == 0)
+        info_log(s, "recovery cut off %llu records, %llu bytes; the logs were copied to %s",
+                 (unsigned long long)r->cut_records, (unsigned long long)r->cut_bytes, lost);
+    free(lost);
+    return rc;
+}
+
+/* ---- the whole */
+
+static int replay_all(struct replay *r, const struct log_list *logs)
+{
+    int rc = 0, stopped_in = -1;
+    for (int i = 0; rc == 0 && i < logs->count; i++) {
+        char *path = name_log(r->s->dir, logs->numbers[i]);
+        rc = replay_log(r, path);
+        if (r->stopped && stopped_in < 0)
+            stopped_in = i;
+        else
+            r->exact = true;
+        free(path);
+    }
+    if (rc == 0)
+        rc = spill(r);
+    if (rc == 0 && (r->cut_records > 0 || r->cut_bytes > 0))
+        rc = keep_aside(r, logs, stopped_in);
+    r->s->stats.cut_records = r->cut_records;
+    r->s->stats.cut_bytes = r->cut_bytes;
+    return rc;
+}
+
+/* The new log, and the MANIFEST record that makes it the only one. */
+static int start_log(struct replay *r)
+{
+    struct store *s = r->s;
+    uint64_t number = set_new_number(&s->versions);
+    int rc = 0;
+    struct live_log *log = live_log_create(s, number, &rc);
+    if (rc)
+        return rc;
+    s->logs = s->log = log;
+    rc = env_sync_dir(s->env, s->dir);
+    if (rc)
+        return rc;
+    log->entry_synced = true;
+    r->edit.has_log_number = true;
+    r->edit.log_number = number;
+    r->edit.has_last_sequence = true;
+    r->edit.last_sequence = r->next_sequence - 1;
+    pthread_mutex_lock(&s->mu);
+    rc = set_apply(&s->versions, &r->edit);
+    pthread_mutex_unlock(&s->mu);
+    return rc;
+}
+
+int recover_logs(struct store *s)
+{
+    struct log_list logs = {.from = s->versions.log_number};
+    struct replay r = {
+        .s = s, .mem = memtable_new(), .next_sequence = s->versions.manifest_sequence + 1};
+    uint64_t in_manifest = s->versions.manifest_sequence;
+    edit_init(&r.edit);
+    int rc = env_list(s->env, s->dir, add_log, &logs);
+    if (rc)
+        goto out;
+    if (logs.count > 0)
+        qsort(logs.numbers, (size_t)logs.count, sizeof *logs.numbers, by_number);
+    for (int i = 0; i < logs.count; i++)
+        set_number_used(&s->versions, logs.numbers[i]);
+    pthread_mutex_lock(&s->mu);
+    rc = set_roll(&s->versions);
+    pthread_mutex_unlock(&s->mu);
+    if (rc)
+        goto out;
+    rc = replay_all(&r, &logs);
+    if (rc)
+        goto out;
+    if (r.next_sequence <= in_manifest)
+        r.next_sequence = in_manifest + 1;
+    rc = start_log(&r);
+    if (rc)
+        goto out;
+    set_clean_folder(&s->versions);
+    atomic_store(&s->last_sequence, r.next_sequence - 1);
+out:
+    memtable_unref(r.mem);
+    edit_free(&r.edit);
+    free(logs.numbers);
+    return rc;
+}

@@ -1,0 +1,23 @@
+/* Counters and small questions about an open store. */
+#include "db.h"
+
+void store_get_stats(struct store *s, struct store_stats *out)
+{
+    pthread_mutex_lock(&s->mu);
+    *out = s->stats;
+    for (int i = 0; i < VERSION_LEVELS; i++) {
+        out->level_files[i] = s->versions.current->level[i].count;
+        out->level_bytes[i] = s->versions.current->level[i].bytes;
+    }
+    pthread_mutex_unlock(&s->mu);
+}
+
+uint64_t store_last_sequence(struct store *s)
+{
+    return atomic_load_explicit(&s->last_sequence, memory_order_acquire);
+}
+
+struct env *store_env(struct store *s)
+{
+    return s->env;
+}

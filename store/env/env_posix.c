@@ -1,0 +1,262 @@
+/* The real disk: each call is the system call of its name, and its failure is told with the path.
+ *
+ * Locks belong to the open file (F_OFD_SETLK): a second open in this very process is refused too,
+ * no close of another descriptor lets go of them, and they exclude the fcntl() locks of every other
+ * program that opens such folders, LevelDB among them (flock() would not). */
+#include "env.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../base/error.h"
+
+struct env_file {
+    int fd;
+    char path[];
+};
+
+static int failed(const char *doing, const char *path)
+{
+    int e = errno;
+    return fail(-e, "%s: %s: %s", path, doing, strerror(e));
+}
+
+static struct env_file *file_new(int fd, const char *path)
+{
+    size_t n = strlen(path) + 1;
+    struct env_file *f = mem_alloc(sizeof *f + n);
+    f->fd = fd;
+    memcpy(f->path, path, n);
+    return f;
+}
+
+static int posix_open(struct env *e, const char *path, int flags, struct env_file **out)
+{
+    (void)e;
+    int how = O_CLOEXEC | (flags & ENV_WRITE ? O_RDWR : O_RDONLY);
+    if (flags & ENV_CREATE)
+        how |= O_CREAT;
+    if (flags & ENV_TRUNCATE)
+        how |= O_TRUNC;
+    int fd = open(path, how, 0600);
+    if (fd < 0)
+        return failed("open", path);
+    *out = file_new(fd, path);
+    return 0;
+}
+
+static void posix_close(struct env *e, struct env_file *f)
+{
+    (void)e;
+    close(f->fd);
+    free(f);
+}
+
+static ssize_t posix_pread(struct env *e, struct env_file *f, void *p, size_t n, uint64_t off)
+{
+    (void)e;
+    size_t done = 0;
+    while (done < n) {
+        ssize_t r = pread(f->fd, (char *)p + done, n - done, (off_t)(off + done));
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r < 0)
+            return failed("read", f->path);
+        if (r == 0)
+            break;
+        done += (size_t)r;
+    }
+    return (ssize_t)done;
+}
+
+static int posix_pwrite(struct env *e, struct env_file *f, const void *p, size_t n, uint64_t off)
+{
+    (void)e;
+    size_t done = 0;
+    while (done < n) {
+        ssize_t r = pwrite(f->fd, (const char *)p + done, n - done, (off_t)(off + done));
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r == 0)
+            errno = EIO;
+        if (r <= 0)
+            return failed("write", f->path);
+        done += (size_t)r;
+    }
+    return 0;
+}
+
+static int posix_truncate(struct env *e, struct env_file *f, uint64_t size)
+{
+    (void)e;
+    return ftruncate(f->fd, (off_t)size) ? failed("truncate", f->path) : 0;
+}
+
+static int posix_punch(struct env *e, struct env_file *f, uint64_t off, uint64_t len)
+{
+    (void)e;
+    int how = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, rc;
+    do {
+        rc = fallocate(f->fd, how, (off_t)off, (off_t)len);
+    } while (rc && errno == EINTR);
+    return rc ? failed("punch a hole", f->path) : 0;
+}
+
+static int posix_sync(struct env *e, struct env_file *f)
+{
+    (void)e;
+    return fdatasync(f->fd) ? failed("fdatasync", f->path) : 0;
+}
+
+static int posix_size(struct env *e, struct env_file *f, uint64_t *size)
+{
+    (void)e;
+    struct stat st;
+    if (fstat(f->fd, &st))
+        return failed("stat", f->path);
+    *size = (uint64_t)st.st_size;
+    return 0;
+}
+
+static int posix_rename(struct env *e, const char *from, const char *to)
+{
+    (void)e;
+    if (rename(from, to))
+        return fail(-errno, "%s: rename to %s: %s", from, to, strerror(errno));
+    return 0;
+}
+
+static int posix_unlink(struct env *e, const char *path)
+{
+    (void)e;
+    return unlink(path) ? failed("unlink", path) : 0;
+}
+
+static int posix_mkdir(struct env *e, const char *path)
+{
+    (void)e;
+    return mkdir(path, 0700) ? failed("mkdir", path) : 0;
+}
+
+static int posix_list(struct env *e, const char *dir, void (*each)(void *, const char *), void *arg)
+{
+    (void)e;
+    DIR *d = opendir(dir);
+    if (!d)
+        return failed("open folder", dir);
+    struct dirent *entry;
+    while (errno = 0, (entry = readdir(d)))
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            each(arg, entry->d_name);
+    int rc = errno ? failed("list folder", dir) : 0;
+    closedir(d);
+    return rc;
+}
+
+static int posix_sync_dir(struct env *e, const char *dir)
+{
+    (void)e;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return failed("open folder", dir);
+    int rc = fsync(fd) ? failed("fsync folder", dir) : 0;
+    close(fd);
+    return rc;
+}
+
+/* Says who holds the lock, as far as the file tells. */
+static int locked_by_another(int fd, const char *path)
+{
+    char pid[32] = "";
+    ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
+    pid[n > 0 ? n : 0] = 0;
+    pid[strspn(pid, "0123456789")] = 0;
+    if (pid[0])
+        return fail(-EWOULDBLOCK, "%s: in use by process %s", path, pid);
+    return fail(-EWOULDBLOCK, "%s: in use by another process", path);
+}
+
+static int posix_lock(struct env *e, const char *path, struct env_file **out)
+{
+    (void)e;
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char pid[32];
+    int rc, fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return failed("open", path);
+    if (fcntl(fd, F_OFD_SETLK, &whole)) {
+        bool held = errno == EAGAIN || errno == EACCES;
+        rc = held ? locked_by_another(fd, path) : failed("lock", path);
+        goto out;
+    }
+    int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) || pwrite(fd, pid, (size_t)n, 0) != n) {
+        rc = failed("write", path);
+        goto out;
+    }
+    *out = file_new(fd, path);
+    return 0;
+out:
+    close(fd);
+    return rc;
+}
+
+static int posix_space(struct env *e, const char *path, struct env_space *out)
+{
+    (void)e;
+    struct statvfs st;
+    if (statvfs(path, &st))
+        return failed("statvfs", path);
+    out->total = (uint64_t)st.f_blocks * st.f_frsize;
+    out->free = (uint64_t)st.f_bfree * st.f_frsize;
+    out->available = (uint64_t)st.f_bavail * st.f_frsize;
+    return 0;
+}
+
+static uint64_t posix_now_ns(struct env *e)
+{
+    (void)e;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+static void posix_sleep_us(struct env *e, unsigned us)
+{
+    (void)e;
+    struct timespec t = {us / 1000000, (long)(us % 1000000) * 1000};
+    while (nanosleep(&t, &t) && errno == EINTR)
+        ;
+}
+
+static const struct env_ops ops = {
+    .open = posix_open,
+    .close = posix_close,
+    .pread = posix_pread,
+    .pwrite = posix_pwrite,
+    .truncate = posix_truncate,
+    .punch = posix_punch,
+    .sync = posix_sync,
+    .size = posix_size,
+    .rename = posix_rename,
+    .unlink = posix_unlink,
+    .mkdir = posix_mkdir,
+    .list = posix_list,
+    .sync_dir = posix_sync_dir,
+    .lock = posix_lock,
+    .space = posix_space,
+    .now_ns = posix_now_ns,
+    .sleep_us = posix_sleep_us,
+};
+
+struct env *env_posix(void)
+{
+    static struct env e = {&ops};
+    return &e;
+}

@@ -1,0 +1,29 @@
+/* Appends records to a log file. One thread at a time (the commit leader); env_sync of the file may
+ * run beside an append. After a failed append the writer must not be used again: its end is
+ * unknown. */
+#ifndef STORE_LOG_LOG_WRITER_H
+#define STORE_LOG_LOG_WRITER_H
+
+#include "../env/env.h"
+
+struct log_writer {
+    struct env *env;
+    struct env_file *file; /* not owned */
+    uint64_t end;          /* bytes of records so far; where the next one goes */
+    uint64_t zeroed;    /* the file is zeroes from `end` up to here (> end, or 0: no such zeroes) */
+    struct buf scratch; /* one record, cut into fragments */
+};
+
+/* `file` is empty. */
+void log_writer_init(struct log_writer *w, struct env *env, struct env_file *file);
+void log_writer_free(struct log_writer *w);
+/* One record, one pwrite. */
+int log_append(struct log_writer *w, struct slice record);
+/* Makes sure that at least `low` bytes behind the end are zeroes already on file; where not, writes
+ * `chunk` bytes of them. What is there grows the file's size once for many records.
+ * Requires: chunk >= low. */
+int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk);
+/* Cuts off the zeroes (before a clean close). */
+int log_trim(struct log_writer *w);
+
+#endif

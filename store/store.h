@@ -1,0 +1,178 @@
+/* The store: ordered keys and values on disk, in LevelDB's formats, with group commit.
+ *
+ * This is the only header of the store for those who use it. It knows nothing of files and FUSE.
+ *
+ * Shapes: keys and values are bytes (struct slice); a key has at most STORE_MAX_KEY bytes, a value
+ * STORE_MAX_VALUE. Results are 0 or negative: an errno, STORE_ECORRUPT or STORE_EFORMAT;
+ * fail_text() has the words (file, offset, what to do). Unless a line says otherwise every call may
+ * be made from any thread at any time between store_open and store_close.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "env/env.h"
+#include "iter/iter.h"
+
+#define STORE_MAX_KEY (64u << 10)
+#define STORE_MAX_VALUE (256u << 20)
+#define STORE_MAX_BATCH (1u << 30) /* bytes of one batch */
+
+struct store;
+struct store_snapshot;
+
+/* ---------------------------------------------------------------- options */
+
+enum store_compression { STORE_COMPRESS_NONE = 0, STORE_COMPRESS_SNAPPY = 1 };
+
+struct store_options {
+    bool create_if_missing; /* default true */
+    bool error_if_exists;   /* default false: -EEXIST where there is a store already */
+    size_t memtable_bytes;  /* default 4 MiB: what one memtable may hold before a switch */
+    int max_immutables;     /* default 2: full memtables that may wait for their flush */
+    size_t block_bytes;     /* default 4 KiB, before compression */
+    int restart_interval;   /* default 16 */
+    size_t table_bytes;     /* default 2 MiB: where compaction starts the next table */
+    size_t cache_bytes;     /* default 8 MiB of uncompressed blocks */
+    int max_open_tables;    /* default 1000 */
+    int bloom_bits;         /* default 10 per key; 0: no filter */
+    enum store_compression compression; /* default snappy */
+    size_t level_base_bytes;   /* default 10 MiB in level 1, ten times more in each next one */
+    int l0_compact;            /* default 4: tables in level 0 that start a compaction */
+    int l0_slow;               /* default 8: each write is delayed once by 1 ms */
+    int l0_stop;               /* default 12: writes wait */
+    int compaction_threads;    /* default 2; the flush of memtables has a thread of its own */
+    unsigned commit_delay_us;  /* default 0: a sync leader waits this long for company ... */
+    int commit_siblings;       /* default 5: ... if at least so many other writers are about */
+    bool cohort_wait;          /* default true: the short wait for those released just before */
+    bool visible_when_durable; /* default false: true shows a sync write only after its sync */
+    size_t
+        zero_ahead_bytes; /* default 1 MiB: zeroes written ahead in a log that is synced; 0: off */
+    size_t max_unsynced_bytes; /* default 32 MiB: plain writers wait for a running sync beyond it */
+    struct env *env;           /* default env_posix() */
+    void (*log)(void *arg, const char *line); /* events, one line each; default: the file LOG */
+    void *log_arg;
+};
+
+void store_options_init(struct store_options *o); /* the defaults above */
+
+/* ---------------------------------------------------------------- open and close */
+
+/* Opens (and where wanted creates) the store in folder `dir`. NULL options: the defaults.
+ * Errors: -EEXIST, -ENOENT, -EWOULDBLOCK (in use; the text names the pid), STORE_EFORMAT (the
+ * folder is something else, or of a newer format), STORE_ECORRUPT, and those of the disk. *out only
+ * on success. */
+int store_open(const char *dir, const struct store_options *options, struct store **out);
+
+/* Syncs what is not yet durable, writes the memtable to a table (so that the log is short), waits
+ * for the background and closes. Returns the first error of this; the store is closed in any case.
+ * No other call may be under way, and iterators and snapshots must have been let go of. NULL is
+ * allowed. */
+int store_close(struct store *s);
+
+/* Deletes the store's files in `dir` (and nothing else there). */
+int store_destroy(const char *dir, struct env *env);
+
+/* ---------------------------------------------------------------- batches */
+
+/* An ordered list of puts and deletes that is committed as a whole. One thread uses it at a time.
+ */
+struct store_batch {
+    struct buf rep; /* sequence | count | records: commit/batch_format.h */
+};
+
+#define STORE_BATCH_INIT                                                                           \
+    {                                                                                              \
+        BUF_INIT                                                                                   \
+    }
+
+void store_batch_free(struct store_batch *b);
+void store_batch_clear(struct store_batch *b);
+void store_batch_put(struct store_batch *b, struct slice key, struct slice value);
+void store_batch_delete(struct store_batch *b, struct slice key);
+uint32_t store_batch_count(const struct store_batch *b);
+size_t store_batch_bytes(const struct store_batch *b);
+void store_batch_append(struct store_batch *to, const struct store_batch *from);
+
+/* ---------------------------------------------------------------- writing */
+
+/* One thread's place in the commit queue. Zero it, fill the first four fields, enqueue, wait.
+ * The batch must stay unchanged until store_wait returns. */
+struct store_writer {
+    const struct store_batch *batch; /* NULL or empty: writes nothing (and with sync: only syncs) */
+    bool sync; /* on stable storage, with all before it, when store_wait returns */
+
+    /* results, set when done */
+    int status;
+    uint64_t sequence; /* of the last record; for an empty batch the last one committed before it */
+
+    /* private to commit/ */
+    uint32_t state;    /* commit/wake.h; the word its thread sleeps on */
+    bool force_switch; /* room_switch() */
+    uint64_t target;   /* a sync writer is done when this sequence is durable */
+    struct store_writer *next;
+};
+
+/* Takes the next place in the commit order. Never blocks on the disk. Each enqueue is followed by
+ * one store_wait from the same thread, before that thread enqueues again. */
+void store_enqueue(struct store *s, struct store_writer *w);
+/* Waits until the writer is committed (it may commit others on the way); returns its status. */
+int store_wait(struct store *s, struct store_writer *w);
+
+/* Both in one call. */
+int store_write(struct store *s, const struct store_batch *b, bool sync);
+int store_put(struct store *s, struct slice key, struct slice value, bool sync);
+int store_delete(struct store *s, struct slice key, bool sync);
+
+/* Returns when everything up to `sequence` (a writer's result; 0: all committed so far) is on
+ * stable storage; at once where it is there already. Same as a sync writer without a batch. */
+int store_sync(struct store *s, uint64_t sequence);
+uint64_t store_last_sequence(struct store *s);
+uint64_t store_durable_sequence(struct store *s);
+
+/* ---------------------------------------------------------------- reading */
+
+/* The value of key as of `snap` (NULL: now) into *value (grown as needed). -ENOENT where there is
+ * none. */
+int store_get(struct store *s, const struct store_snapshot *snap, struct slice key,
+              struct buf *value);
+
+/* A cursor over the store as it is now, or at snap; not placed yet. iter_destroy() it before
+ * store_close. */
+struct iter *store_iter(struct store *s, const struct store_snapshot *snap);
+
+struct store_snapshot *store_snapshot_take(struct store *s);
+void store_snapshot_release(struct store *s, struct store_snapshot *snap);
+uint64_t store_snapshot_sequence(const struct store_snapshot *snap);
+
+/* About how many bytes on disk the keys from..to (to excluded) take in tables. */
+uint64_t store_approximate_size(struct store *s, struct slice from, struct slice to);
+
+/* ---------------------------------------------------------------- care */
+
+/* Switches the memtable and waits until all of it is in tables. */
+int store_flush(struct store *s);
+/* Compacts every level for keys from..to (both included; a NULL data pointer: open end). */
+int store_compact(struct store *s, struct slice from, struct slice to);
+
+/* Counters since open. */
+struct store_stats {
+    uint64_t groups;  /* log records written */
+    uint64_t writers; /* writers that had something to write */
+    uint64_t syncs;   /* rounds of fdatasync for sync writers */
+    uint64_t sync_writers;
+    uint64_t switches, flushes, compactions;
+    uint64_t log_bytes, flush_bytes, compact_read_bytes, compact_write_bytes;
+    uint64_t delays, stalls;         /* writes delayed by 1 ms; waits for the background */
+    uint64_t cut_records, cut_bytes; /* what recovery left behind a gap in the log */
+    int level_files[7];
+    uint64_t level_bytes[7];
+};
+void store_get_stats(struct store *s, struct store_stats *out);
+/* 0, or the error after which no more writes are taken. */
+int store_background_error(struct store *s);
+/* The environment the store was opened with. */
+struct env *store_env(struct store *s);
+
+#endif

@@ -1,0 +1,388 @@
+/* See table.h. A table keeps its file, its index block and its filter; data blocks come through the
+ * cache. */
+#include "table.h"
+
+#include <stdlib.h>
+
+#include "../base/error.h"
+#include "block.h"
+#include "block_read.h"
+#include "filter_block.h"
+
+struct table {
+    struct env *env;
+    struct env_file *file;
+    char *path;
+    uint64_t size, id;
+    struct cache *blocks;
+    char *index_bytes, *filter_bytes;
+    struct block index;
+    struct filter_reader filter;
+    bool has_filter;
+};
+
+/* ---- open */
+
+static int read_footer(struct table *t, struct block_handle *metaindex, struct block_handle *index)
+{
+    char footer[TABLE_FOOTER_SIZE];
+    if (t->size < sizeof footer)
+        return fail(STORE_ECORRUPT, "%s: %llu bytes are too few for a table", t->path,
+                    (unsigned long long)t->size);
+    ssize_t n = env_pread(t->env, t->file, footer, sizeof footer, t->size - sizeof footer);
+    if (n < 0)
+        return (int)n;
+    struct slice in = slice_of(footer, sizeof footer - 8);
+    if (n < (ssize_t)sizeof footer || get_fixed64(footer + sizeof footer - 8) != TABLE_MAGIC ||
+        !take_block_handle(&in, metaindex) || !take_block_handle(&in, index))
+        return fail(STORE_ECORRUPT, "%s: footer at offset %llu: not that of a table", t->path,
+                    (unsigned long long)(t->size - sizeof footer));
+    return 0;
+}
+
+/* Adds where it is to what a block's own check said. */
+static int in_block(const struct table *t, uint64_t offset, int rc)
+{
+    if (rc == 0)
+        return 0;
+    char *why = mem_printf("%s", fail_text());
+    fail(rc, "%s: block at offset %llu: %s", t->path, (unsigned long long)offset, why);
+    free(why);
+    return rc;
+}
+
+/* The handle of our filter out of the metaindex block, whose keys are plain names. */
+static bool find_filter(struct slice meta, struct block_handle *h)
+{
+    struct block b;
+    if (block_init(&b, meta))
+        return false;
+    struct slice in = slice_of(meta.data, b.restarts), rest, value;
+    struct buf key = BUF_INIT;
+    bool found = false;
+    uint32_t shared, unshared, len;
+    while (!found && in.len > 0 && take_varint32(&in, &shared) && take_varint32(&in, &unshared) &&
+           take_varint32(&in, &len) && shared <= key.len && take_bytes(&in, unshared, &rest) &&
+           take_bytes(&in, len, &value)) {
+        key.len = shared;
+        buf_append_slice(&key, rest);
+        found = slice_equal(buf_slice(&key), slice_str(TABLE_FILTER_NAME)) &&
+                take_block_handle(&value, h);
+    }
+    buf_free(&key);
+    return found;
+}
+
+static int load_filter(struct table *t, struct block_handle metaindex)
+{
+    struct block_handle h;
+    char *meta;
+    size_t len;
+    int rc = block_read(t->env, t->file, t->path, t->size, metaindex, &meta, &len);
+    if (rc)
+        return rc;
+    if (find_filter(slice_of(meta, len), &h)) {
+        rc = block_read(t->env, t->file, t->path, t->size, h, &t->filter_bytes, &len);
+        t->has_filter = rc == 0 && filter_reader_init(&t->filter, slice_of(t->filter_bytes, len));
+    }
+    free(meta);
+    return rc;
+}
+
+int table_open(struct env *env, const char *path, uint64_t size, uint64_t id, struct cache *blocks,
+               struct table **out)
+{
+    struct table *t = mem_zalloc(sizeof *t);
+    struct block_handle metaindex, index;
+    size_t len;
+    *t = (struct table){
+        .env = env, .path = mem_printf("%s", path), .size = size, .id = id, .blocks = blocks};
+    int rc = env_open(env, path, ENV_READ, &t->file);
+    if (rc)
+        goto out;
+    rc = read_footer(t, &metaindex, &index);
+    if (rc)
+        goto out;
+    rc = block_read(env, t->file, path, size, index, &t->index_bytes, &len);
+    if (rc)
+        goto out;
+    rc = in_block(t, index.offset, block_init(&t->index, slice_of(t->index_bytes, len)));
+    if (rc)
+        goto out;
+    rc = load_filter(t, metaindex);
+out:
+    if (rc)
+        table_close(t);
+    else
+        *out = t;
+    return rc;
+}
+
+void table_close(struct table *t)
+{
+    if (!t)
+        return;
+    if (t->file)
+        env_close(t->env, t->file);
+    free(t->index_bytes);
+    free(t->filter_bytes);
+    free(t->path);
+    free(t);
+}
+
+/* ---- data blocks */
+
+/* A block and what keeps its bytes alive: a cache entry, or the bytes themselves. */
+struct held_block {
+    struct block block;
+    struct cache *cache;
+    struct cache_entry *entry;
+    char *bytes;
+};
+
+static void drop_block(struct held_block *h)
+{
+    if (h->entry)
+        cache_release(h->cache, h->entry);
+    free(h->bytes);
+    *h = (struct held_block){0};
+}
+
+/* What the cache holds: the length in front of the bytes. */
+static struct slice cached_bytes(struct cache_entry *e)
+{
+    const char *p = cache_value(e);
+    size_t len;
+    memcpy(&len, p, sizeof len);
+    return slice_of(p + sizeof len, len);
+}
+
+static int hold_block(struct table *t, struct block_handle at, bool keep, struct held_block *h)
+{
+    char *data;
+    size_t len;
+    *h = (struct held_block){.cache = t->blocks};
+    h->entry = t->blocks ? cache_find(t->blocks, t->id, at.offset) : NULL;
+    if (h->entry)
+        return block_init(&h->block,
+                          cached_bytes(h->entry)); /* it was right when it was inserted */
+    int rc = block_read(t->env, t->file, t->path, t->size, at, &data, &len);
+    if (rc)
+        return rc;
+    rc = in_block(t, at.offset, block_init(&h->block, slice_of(data, len)));
+    if (rc) {
+        free(data);
+        return rc;
+    }
+    if (t->blocks && keep) {
+        char *value = mem_alloc(sizeof len + len);
+        memcpy(value, &len, sizeof len);
+        memcpy(value + sizeof len, data, len);
+        free(data);
+        h->entry = cache_insert(t->blocks, t->id, at.offset, value, sizeof len + len);
+        return block_init(&h->block, cached_bytes(h->entry));
+    }
+    h->bytes = data;
+    return 0;
+}
+
+/* ---- get */
+
+/* Looks for the entry at or behind `target` in one block. 1: *c stands on it. 0: all of the block
+ * is before it. */
+static int seek_in_block(struct table *t, struct block_handle at, struct slice target,
+                         struct held_block *h, struct block_cursor *c)
+{
+    int rc = hold_block(t, at, true, h);
+    if (rc)
+        return rc;
+    block_cursor_init(c, &h->block);
+    block_cursor_seek(c, target);
+    if (c->status)
+        return in_block(t, at.offset, c->status);
+    return block_cursor_valid(c);
+}
+
+/* The answer an entry gives for a user key, as table_get returns it. */
+static int answer(const struct block_cursor *c, struct slice user, struct buf *value)
+{
+    struct slice ikey = buf_slice(&c->key);
+    if (!slice_equal(key_user(ikey), user))
+        return 0;
+    if (key_type(ikey) == KEY_DELETE)
+        return -ENOENT;
+    buf_set(value, c->value);
+    return 1;
+}
+
+static int get_from_index(struct table *t, struct slice user, struct slice target,
+                          struct block_cursor *index, struct buf *value)
+{
+    int r = 0;
+    for (block_cursor_seek(index, target); r == 0 && block_cursor_valid(index);
+         block_cursor_next(index)) {
+        struct block_handle at;
+        struct slice in = index->value;
+        struct held_block h = {0};
+        struct block_cursor c = {0};
+        if (!take_block_handle(&in, &at))
+            return fail(STORE_ECORRUPT, "%s: a damaged entry in the index block", t->path);
+        if (t->has_filter && !filter_may_match(&t->filter, at.offset, user))
+            return 0;
+        r = seek_in_block(t, at, target, &h, &c);
+        bool found = r == 1;
+        if (found)
+            r = answer(&c, user, value);
+        block_cursor_free(&c);
+        drop_block(&h);
+        if (found)
+            return r; /* else the index key lay behind the block's last: the next block begins
+                         behind target */
+    }
+    return r < 0 ? r : index->status;
+}
+
+int table_get(struct table *t, struct slice key, uint64_t sequence, struct buf *value)
+{
+    char small[256];
+    struct buf large = BUF_INIT;
+    size_t len = key.len + KEY_TAG_SIZE;
+    char *target = len <= sizeof small ? small : buf_reserve(&large, len);
+    struct block_cursor index;
+    if (key.len)
+        memcpy(target, key.data, key.len);
+    put_fixed64(target + key.len, key_tag(sequence, KEY_TYPE_SEEK));
+    block_cursor_init(&index, &t->index);
+    int r = get_from_index(t, key, slice_of(target, len), &index, value);
+    block_cursor_free(&index);
+    buf_free(&large);
+    return r;
+}
+
+/* ---- iterator */
+
+struct block_iter {
+    struct iter base;
+    struct table *table;
+    uint64_t offset;
+    struct held_block held;
+    struct block_cursor cursor;
+};
+
+static void show(struct block_iter *it)
+{
+    it->base.valid = block_cursor_valid(&it->cursor);
+    if (it->base.valid) {
+        it->base.key = buf_slice(&it->cursor.key);
+        it->base.value = it->cursor.value;
+    } else if (it->cursor.status && it->base.status == 0) {
+        it->base.status = in_block(it->table, it->offset, it->cursor.status);
+    }
+}
+
+static void bi_seek(struct iter *base, struct slice target)
+{
+    struct block_iter *it = (struct block_iter *)base;
+    block_cursor_seek(&it->cursor, target);
+    show(it);
+}
+
+static void bi_first(struct iter *base)
+{
+    struct block_iter *it = (struct block_iter *)base;
+    block_cursor_first(&it->cursor);
+    show(it);
+}
+
+static void bi_last(struct iter *base)
+{
+    struct block_iter *it = (struct block_iter *)base;
+    block_cursor_last(&it->cursor);
+    show(it);
+}
+
+static void bi_next(struct iter *base)
+{
+    struct block_iter *it = (struct block_iter *)base;
+    block_cursor_next(&it->cursor);
+    show(it);
+}
+
+static void bi_prev(struct iter *base)
+{
+    struct block_iter *it = (struct block_iter *)base;
+    block_cursor_prev(&it->cursor);
+    show(it);
+}
+
+static void bi_destroy(struct iter *base)
+{
+    struct block_iter *it = (struct block_iter *)base;
+    block_cursor_free(&it->cursor);
+    drop_block(&it->held);
+    free(it);
+}
+
+static const struct iter_ops block_iter_ops = {bi_seek, bi_first, bi_last,
+                                               bi_next, bi_prev,  bi_destroy};
+
+/* Over the index block, whose bytes the table holds. */
+static struct iter *index_iter(struct table *t)
+{
+    struct block_iter *it = mem_zalloc(sizeof *it);
+    it->base.ops = &block_iter_ops;
+    it->table = t;
+    it->held.block = t->index;
+    block_cursor_init(&it->cursor, &it->held.block);
+    return &it->base;
+}
+
+struct table_iter_arg {
+    struct table *table;
+    bool keep;
+};
+
+static struct iter *open_block(void *arg, struct slice index_value)
+{
+    struct table_iter_arg *a = arg;
+    struct block_handle at;
+    if (!take_block_handle(&index_value, &at))
+        return iter_empty(
+            fail(STORE_ECORRUPT, "%s: a damaged entry in the index block", a->table->path));
+    struct block_iter *it = mem_zalloc(sizeof *it);
+    int rc = hold_block(a->table, at, a->keep, &it->held);
+    if (rc) {
+        free(it);
+        return iter_empty(rc);
+    }
+    it->base.ops = &block_iter_ops;
+    it->table = a->table;
+    it->offset = at.offset;
+    block_cursor_init(&it->cursor, &it->held.block);
+    return &it->base;
+}
+
+struct iter *table_iter(struct table *t, bool keep)
+{
+    struct table_iter_arg *a = mem_alloc(sizeof *a);
+    *a = (struct table_iter_arg){t, keep};
+    return iter_two_level(index_iter(t), open_block, free, a);
+}
+
+/* ---- sizes */
+
+uint64_t table_approximate_offset(struct table *t, struct slice ikey)
+{
+    struct block_cursor index;
+    struct block_handle at;
+    uint64_t offset = t->size;
+    block_cursor_init(&index, &t->index);
+    block_cursor_seek(&index, ikey);
+    if (block_cursor_valid(&index)) {
+        struct slice in = index.value;
+        if (take_block_handle(&in, &at))
+            offset = at.offset;
+    }
+    block_cursor_free(&index);
+    return offset;
+}

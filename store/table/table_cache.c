@@ -1,0 +1,171 @@
+/* See table_cache.h. */
+#include "table_cache.h"
+
+#include <stdlib.h>
+
+#include "../base/error.h"
+#include "../version/file_name.h"
+
+struct table_cache {
+    struct env *env;
+    char *dir;
+    struct cache *open, *blocks;
+};
+
+static void close_table(void *t)
+{
+    table_close(t);
+}
+
+struct table_cache *table_cache_new(struct env *env, const char *dir, int max_open,
+                                    struct cache *blocks)
+{
+    struct table_cache *tc = mem_zalloc(sizeof *tc);
+    tc->env = env;
+    tc->dir = mem_printf("%s", dir);
+    tc->open = cache_new((size_t)max_open, close_table);
+    tc->blocks = blocks;
+    return tc;
+}
+
+void table_cache_free(struct table_cache *tc)
+{
+    if (!tc)
+        return;
+    cache_free(tc->open);
+    free(tc->dir);
+    free(tc);
+}
+
+/* The open table, held; an error otherwise. Two threads that miss at once may both open it; one of
+ * the two goes. */
+static int hold(struct table_cache *tc, uint64_t number, uint64_t size, struct cache_entry **out)
+{
+    *out = cache_find(tc->open, number, 0);
+    if (*out)
+        return 0;
+    struct table *t;
+    char *path = name_table(tc->dir, number);
+    int rc = table_open(tc->env, path, size, number, tc->blocks, &t);
+    if (rc == -ENOENT) {
+        free(path);
+        path = mem_printf("%s/%06llu.sst", tc->dir, (unsigned long long)number);
+        rc = table_open(tc->env, path, size, number, tc->blocks, &t);
+    }
+    free(path);
+    if (rc == 0)
+        *out = cache_insert(tc->open, number, 0, t, 1);
+    return rc;
+}
+
+int table_cache_get(struct table_cache *tc, uint64_t number, uint64_t size, struct slice key,
+                    uint64_t sequence, struct buf *value)
+{
+    struct cache_entry *e;
+    int r = hold(tc, number, size, &e);
+    if (r)
+        return r == -ENOENT ? -EIO : r; /* a missing file is not a missing key */
+    r = table_get(cache_value(e), key, sequence, value);
+    cache_release(tc->open, e);
+    return r;
+}
+
+/* ---- iterator: the table's own, and a hold on the table */
+
+struct holding_iter {
+    struct iter base;
+    struct iter *in;
+    struct table_cache *tc;
+    struct cache_entry *entry;
+};
+
+static void show(struct holding_iter *it)
+{
+    it->base.valid = it->in->valid;
+    it->base.key = it->in->key;
+    it->base.value = it->in->value;
+    it->base.status = it->in->status;
+}
+
+static void hi_seek(struct iter *base, struct slice target)
+{
+    struct holding_iter *it = (struct holding_iter *)base;
+    iter_seek(it->in, target);
+    show(it);
+}
+
+static void hi_first(struct iter *base)
+{
+    struct holding_iter *it = (struct holding_iter *)base;
+    iter_first(it->in);
+    show(it);
+}
+
+static void hi_last(struct iter *base)
+{
+    struct holding_iter *it = (struct holding_iter *)base;
+    iter_last(it->in);
+    show(it);
+}
+
+static void hi_next(struct iter *base)
+{
+    struct holding_iter *it = (struct holding_iter *)base;
+    iter_next(it->in);
+    show(it);
+}
+
+static void hi_prev(struct iter *base)
+{
+    struct holding_iter *it = (struct holding_iter *)base;
+    iter_prev(it->in);
+    show(it);
+}
+
+static void hi_destroy(struct iter *base)
+{
+    struct holding_iter *it = (struct holding_iter *)base;
+    iter_destroy(it->in);
+    cache_release(it->tc->open, it->entry);
+    free(it);
+}
+
+struct iter *table_cache_iter(struct table_cache *tc, uint64_t number, uint64_t size, bool keep)
+{
+    static const struct iter_ops ops = {hi_seek, hi_first, hi_last, hi_next, hi_prev, hi_destroy};
+    struct cache_entry *e;
+    int rc = hold(tc, number, size, &e);
+    if (rc)
+        return iter_empty(rc);
+    struct holding_iter *it = mem_zalloc(sizeof *it);
+    it->base.ops = &ops;
+    it->tc = tc;
+    it->entry = e;
+    it->in = table_iter(cache_value(e), keep);
+    return &it->base;
+}
+
+int table_cache_check(struct table_cache *tc, uint64_t number, uint64_t size)
+{
+    struct cache_entry *e;
+    int rc = hold(tc, number, size, &e);
+    if (rc == 0)
+        cache_release(tc->open, e);
+    return rc;
+}
+
+uint64_t table_cache_offset(struct table_cache *tc, uint64_t number, uint64_t size,
+                            struct slice ikey)
+{
+    struct cache_entry *e;
+    if (hold(tc, number, size, &e))
+        return 0;
+    uint64_t offset = table_approximate_offset(cache_value(e), ikey);
+    cache_release(tc->open, e);
+    return offset;
+}
+
+void table_cache_evict(struct table_cache *tc, uint64_t number)
+{
+    cache_erase(tc->open, number, 0);
+}

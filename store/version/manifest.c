@@ -1,0 +1,215 @@
+/* Writing the MANIFEST: one record for each change of the set of tables (set_apply), and a new file
+ * that holds a whole version (set_create, set_roll).
+ *
+ * Order, so that a crash anywhere leaves one whole MANIFEST that CURRENT names: the new file's
+ * bytes, its entry in the folder, CURRENT by rename, CURRENT's entry in the folder, and only then
+ * the old file goes. */
+#include <stdlib.h>
+
+#include "builder.h"
+#include "file_name.h"
+#include "version_set.h"
+
+#define ROLL_BYTES                                                                                 \
+    (1u << 20) /* a MANIFEST this much longer than one version's worth is written anew */
+
+/* CURRENT names this MANIFEST from now on. */
+static int point_current(struct env *env, const char *dir, uint64_t number)
+{
+    char *path = name_current(dir),
+         *text = mem_printf("MANIFEST-%06llu\n", (unsigned long long)number);
+    int rc = env_replace_file(env, path, slice_str(text));
+    if (rc == 0)
+        rc = env_sync_dir(env, dir);
+    free(path);
+    free(text);
+    return rc;
+}
+
+/* A new MANIFEST with one record; left open in *file and *log. */
+static int write_manifest(struct env *env, const char *dir, uint64_t number, struct slice record,
+                          struct env_file **file, struct log_writer *log)
+{
+    char *path = name_manifest(dir, number);
+    int rc = env_open(env, path, ENV_WRITE | ENV_CREATE | ENV_TRUNCATE, file);
+    if (rc)
+        goto out;
+    log_writer_init(log, env, *file);
+    rc = log_append(log, record);
+    if (rc == 0)
+        rc = env_sync(env, *file);
+    if (rc == 0)
+        rc = env_sync_dir(env, dir);
+    if (rc == 0)
+        rc = point_current(env, dir, number);
+    if (rc) {
+        env_close(env, *file);
+        log_writer_free(log);
+    }
+out:
+    free(path);
+    return rc;
+}
+
+int set_create(struct env *env, const char *dir)
+{
+    struct edit e;
+    struct buf record = BUF_INIT;
+    struct env_file *file;
+    struct log_writer log;
+    edit_init(&e);
+    e.has_comparator = e.has_log_number = e.has_next_file = e.has_last_sequence = true;
+    buf_set(&e.comparator, slice_str(EDIT_COMPARATOR_NAME));
+    e.next_file = 2;
+    edit_encode(&e, &record);
+    int rc = write_manifest(env, dir, 1, buf_slice(&record), &file, &log);
+    if (rc == 0) {
+        env_close(env, file);
+        log_writer_free(&log);
+    }
+    buf_free(&record);
+    edit_free(&e);
+    return rc;
+}
+
+/* One edit that says all of the current version. mu held. */
+static void snapshot_edit(const struct version_set *s, struct edit *e)
+{
+    edit_init(e);
+    e->has_comparator = e->has_log_number = e->has_next_file = e->has_last_sequence = true;
+    buf_set(&e->comparator, slice_str(EDIT_COMPARATOR_NAME));
+    e->log_number = s->log_number;
+    e->next_file = s->next_file;
+    e->last_sequence = s->manifest_sequence;
+    for (int i = 0; i < VERSION_LEVELS; i++) {
+        buf_set(&e->compact_pointer[i], buf_slice(&s->compact_pointer[i]));
+        for (int j = 0; j < s->current->level[i].count; j++) {
+            const struct table_file *f = s->current->level[i].files[j];
+            edit_add_file(e, i, f->number, f->size, buf_slice(&f->smallest),
+                          buf_slice(&f->largest));
+        }
+    }
+}
+
+/* One thread at a time writes the MANIFEST. mu held. */
+static void begin_apply(struct version_set *s)
+{
+    while (s->applying)
+        pthread_cond_wait(&s->applied, s->mu);
+    s->applying = true;
+}
+
+static void end_apply(struct version_set *s)
+{
+    s->applying = false;
+    pthread_cond_broadcast(&s->applied);
+}
+
+/* set_roll, by whoever has begun to apply. */
+static int roll(struct version_set *s)
+{
+    struct edit e;
+    struct buf record = BUF_INIT;
+    struct env_file *file;
+    struct log_writer log;
+    uint64_t number = set_new_number(s), old = s->manifest_number;
+    snapshot_edit(s, &e);
+    edit_encode(&e, &record);
+    pthread_mutex_unlock(s->mu);
+    int rc = write_manifest(s->env, s->dir, number, buf_slice(&record), &file, &log);
+    if (rc == 0 && old) {
+        char *path = name_manifest(s->dir, old);
+        env_unlink(s->env, path); /* if it stays, the next open sweeps it */
+        free(path);
+    }
+    pthread_mutex_lock(s->mu);
+    if (rc == 0) {
+        if (s->manifest)
+            env_close(s->env, s->manifest);
+        log_writer_free(&s->manifest_log);
+        s->manifest = file;
+        s->manifest_log = log;
+        s->manifest_base = log.end;
+        s->manifest_number = number;
+    } else {
+        s->broken = rc; /* which MANIFEST the disk has for current is no longer known */
+    }
+    buf_free(&record);
+    edit_free(&e);
+    return rc;
+}
+
+int set_roll(struct version_set *s)
+{
+    begin_apply(s);
+    int rc = s->broken ? s->broken : roll(s);
+    end_apply(s);
+    return rc;
+}
+
+/* Fills in what every record says. mu held. */
+static void complete_edit(struct version_set *s, struct edit *e)
+{
+    if (!e->has_log_number) {
+        e->has_log_number = true;
+        e->log_number = s->log_number;
+    }
+    if (!e->has_last_sequence) {
+        e->has_last_sequence = true;
+        e->last_sequence = s->manifest_sequence;
+    }
+    e->has_next_file = true;
+    e->next_file = s->next_file;
+}
+
+static int write_record(struct version_set *s, struct slice record)
+{
+    int rc = log_append(&s->manifest_log, record);
+    return rc ? rc : env_sync(s->env, s->manifest);
+}
+
+static void note_edit(struct version_set *s, const struct edit *e)
+{
+    s->log_number = e->log_number;
+    s->manifest_sequence = e->last_sequence;
+    for (int i = 0; i < VERSION_LEVELS; i++)
+        if (e->compact_pointer[i].len > 0)
+            buf_set(&s->compact_pointer[i], buf_slice(&e->compact_pointer[i]));
+}
+
+int set_apply(struct version_set *s, struct edit *e)
+{
+    struct builder b;
+    struct buf record = BUF_INIT;
+    struct version *v = NULL;
+    begin_apply(s);
+    builder_init(&b, s->current);
+    int rc = s->broken;
+    if (rc)
+        goto out;
+    rc = builder_apply(&b, e);
+    if (rc == 0)
+        rc = builder_finish(&b, s, &v);
+    if (rc)
+        goto out;
+    complete_edit(s, e);
+    edit_encode(e, &record);
+    pthread_mutex_unlock(s->mu);
+    rc = write_record(s, buf_slice(&record));
+    pthread_mutex_lock(s->mu);
+    if (rc) {
+        s->broken = rc;
+        v->next = v->prev = v; /* it was never in the ring */
+        set_drop_version(s, v);
+        goto out;
+    }
+    note_edit(s, e);
+    set_install(s, v);
+    if (s->manifest_log.end > s->manifest_base + ROLL_BYTES)
+        rc = roll(s);
+out:
+    end_apply(s);
+    builder_free(&b);
+    buf_free(&record);
+    return rc;
+}
