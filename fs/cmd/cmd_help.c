@@ -1,0 +1,48 @@
+/* `skeinfs help`, `--version`. */
+#include "cmd.h"
+
+#include <stdio.h>
+
+static const char text[] =
+    "skeinfs: a filesystem on a log-structured store with group commit\n"
+    "\n"
+    "  skeinfs mount [-f] [-o OPTIONS] STORE MOUNTPOINT\n"
+    "        Mounts the folder STORE; a missing or empty one becomes a new store. Returns when "
+    "the\n"
+    "        mount answers; -f stays in the foreground.\n"
+    "  skeinfs umount MOUNTPOINT\n"
+    "        Unmounts, and returns when everything is on disk and the store is closed.\n"
+    "  skeinfs help | --version\n"
+    "  skeinfs STORE MOUNTPOINT [-o OPTIONS]\n"
+    "        As 'mount', for fstab: STORE MOUNTPOINT fuse.skeinfs OPTIONS 0 0\n"
+    "\n"
+    "Options, separated by commas (SIZE: bytes, or with k, m or g):\n"
+    "  cache=SIZE        memory for blocks of the store (64m)\n"
+    "  memtable=SIZE     what is collected in memory before it becomes a table (16m)\n"
+    "  commit=SECONDS    what nobody fsynced is on stable storage after so long (5)\n"
+    "  commit_delay=USEC, commit_siblings=N\n"
+    "                    an fsync waits so long for company if N others are writing (0, 5)\n"
+    "  compression=snappy|none\n"
+    "                    of the store's tables (snappy)\n"
+    "  threads=N         requests served at a time (16)\n"
+    "  writeback         the kernel collects writes: faster small writes, later on disk\n"
+    "  ro                read only\n"
+    "  allow_other       other users may use the mount (root's mounts: always, unless private)\n"
+    "  allow_root        only root besides the mount's owner\n"
+    "  private           only the mount's owner, without checks of access rights\n"
+    "  debug             log every request; stays in the foreground\n"
+    "  rw, [no]suid, [no]dev, [no]exec, [a]sync, dirsync, and the options that fstab knows\n"
+    "\n"
+    "Exit code: 0 done, 1 failed, 2 called in a wrong way.\n";
+
+int cmd_help(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILED : EXIT_OK;
+}
+
+int cmd_version(void)
+{
+    return puts("skeinfs " SKEINFS_VERSION) < 0 || fflush(stdout) != 0 ? EXIT_FAILED : EXIT_OK;
+}

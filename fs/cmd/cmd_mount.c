@@ -1,0 +1,155 @@
+/* `skeinfs mount`: options, paths, the fork, and the daemon's whole life: store open, session,
+ * store closed. */
+#include "cmd.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "../fuse/unmount.h"
+#include "daemon.h"
+#include "options.h"
+#include "paths.h"
+#include "status.h"
+
+struct mount {
+    struct options options;
+    char *store, *mountpoint; /* absolute, without symlinks */
+    struct daemon daemon;
+    struct status status;
+};
+
+static int ready(void *arg)
+{
+    struct mount *m = arg;
+    return daemon_ready(&m->daemon);
+}
+
+/* What libfuse would find out later, and say less clearly. */
+static int check_machine(void)
+{
+    int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        int r = -errno;
+        if (r == -ENOENT || r == -ENODEV)
+            return fail(r,
+                        "/dev/fuse is missing: load the kernel's module (modprobe fuse), or give "
+                        "the container that device");
+        return fail(r, "/dev/fuse cannot be opened: %s", fail_name(r));
+    }
+    close(fd);
+    if (geteuid() != 0 && !unmount_have_fusermount())
+        return fail(-ENOENT, "fusermount3 is missing, and only root can mount without it: install "
+                             "the package fuse3");
+    return 0;
+}
+
+/* Closes what the session leaves; the first error counts. */
+static int close_store(struct mount *m, struct fs *fs, int r)
+{
+    char *first = r < 0 ? mem_printf("%s", fail_text()) : NULL;
+    int closed = fs_close(fs);
+    if (first == NULL && closed < 0)
+        first = mem_printf("closing the store: %s", fail_text());
+    status_end(&m->status, first);
+    r = first ? fail(r < 0 ? r : closed, "%s", first) : 0;
+    free(first);
+    return r;
+}
+
+/* Puts `what` before the words of the last failure. */
+static int fail_in(int r, const char *what)
+{
+    char *words = mem_printf("%s", fail_text());
+    r = fail(r, "%s: %s", what, words);
+    free(words);
+    return r;
+}
+
+/* From the open store to the end of the mount. */
+static int serve_mount(struct mount *m, struct fs *fs)
+{
+    struct session_options *session = &m->options.session;
+    session->source = m->store;
+    session->mountpoint = m->mountpoint;
+    session->ready = ready;
+    session->ready_arg = m;
+    session->log = daemon_log;
+    if (chdir("/") < 0) /* the daemon shall keep no other filesystem busy */
+        return fail(-errno, "/: %s", fail_name(-errno));
+    int r = status_begin(&m->status, m->store);
+    if (r < 0)
+        return r;
+    r = session_run(fs, session);
+    return r < 0 ? fail_in(r, m->mountpoint) : 0;
+}
+
+/* The store keeps many tables open; the usual soft limit of 1024 files is for programs that use
+ * select(). */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int serve(struct mount *m)
+{
+    struct fs *fs = NULL;
+    m->status.fd = -1;
+    session_block_signals();
+    raise_file_limit();
+    int r = fs_open(m->store, &m->options.fs, &fs);
+    if (r < 0) {
+        char *what = mem_printf("cannot open the store %s", m->store);
+        r = fail_in(r, what);
+        free(what);
+        return r;
+    }
+    return close_store(m, fs, serve_mount(m, fs));
+}
+
+static int prepare(struct mount *m)
+{
+    int r = paths_mountpoint(m->options.mountpoint, &m->mountpoint);
+    if (r == 0)
+        r = paths_store(m->options.store, &m->store);
+    if (r == 0)
+        r = paths_apart(m->store, m->mountpoint);
+    return r ? r : check_machine();
+}
+
+static int run(struct mount *m)
+{
+    int code = EXIT_OK;
+    if (!daemon_start(&m->daemon, m->options.foreground, &code))
+        return code;
+    int r = serve(m);
+    if (r < 0)
+        daemon_log(fail_text());
+    return r < 0 ? EXIT_FAILED : EXIT_OK;
+}
+
+int cmd_mount(int argc, char **argv)
+{
+    struct mount m = {0};
+    int code = EXIT_OK;
+    if (options_parse(argc, argv, geteuid() == 0, &m.options) < 0) {
+        say("%s", fail_text());
+        code = EXIT_USAGE;
+    } else if (m.options.help) {
+        code = cmd_help(argc, argv);
+    } else if (prepare(&m) < 0) {
+        say("%s", fail_text());
+        code = EXIT_FAILED;
+    } else if (!m.options.fake) {
+        code = run(&m);
+    }
+    options_free(&m.options);
+    free(m.store);
+    free(m.mountpoint);
+    return code;
+}

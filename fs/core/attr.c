@@ -1,0 +1,120 @@
+/* Attributes: fs_getattr, fs_setattr, fs_readlink. */
+#include "fs_internal.h"
+
+int fs_getattr(struct fs *fs, uint64_t ino, struct stat *st)
+{
+    struct node *n = node_pin(fs, ino);
+    if (!n)
+        return -ESTALE;
+    node_stat(n, st);
+    node_unpin(fs, n);
+    return 0;
+}
+
+/* chown by anybody takes suid and sgid from what is not a directory; sgid without group execution
+ * is a lock mode. */
+static void drop_privileges(struct inode *next)
+{
+    if (S_ISDIR(next->mode))
+        return;
+    next->mode &= ~(mode_t)S_ISUID;
+    if (next->mode & S_IXGRP)
+        next->mode &= ~(mode_t)S_ISGID;
+}
+
+static void set_times(struct inode *next, const struct stat *in, unsigned what, struct timespec now)
+{
+    if (what & FS_SET_ATIME)
+        next->atime = in->st_atim;
+    if (what & FS_SET_ATIME_NOW)
+        next->atime = now;
+    if (what & FS_SET_MTIME)
+        next->mtime = in->st_mtim;
+    if (what & FS_SET_MTIME_NOW)
+        next->mtime = now;
+    next->ctime = what & FS_SET_CTIME ? in->st_ctim : now;
+}
+
+static void set_owner_and_mode(struct inode *next, const struct stat *in, unsigned what)
+{
+    if (what & FS_SET_UID)
+        next->uid = in->st_uid;
+    if (what & FS_SET_GID)
+        next->gid = in->st_gid;
+    if (what & (FS_SET_UID | FS_SET_GID | FS_SET_KILL_PRIV))
+        drop_privileges(next);
+    if (what & FS_SET_MODE)
+        next->mode = (next->mode & S_IFMT) | (in->st_mode & 07777);
+}
+
+static int check_size(const struct node *n, const struct stat *in)
+{
+    if (S_ISDIR(n->inode.mode))
+        return -EISDIR;
+    if (!S_ISREG(n->inode.mode) || in->st_size < 0)
+        return -EINVAL;
+    return in->st_size > FS_MAX_SIZE ? -EFBIG : 0;
+}
+
+/* op held exclusively. */
+static int setattr_locked(struct fs *fs, struct node *n, const struct stat *in, unsigned what)
+{
+    struct inode next = n->inode;
+    struct timespec now = fs_now();
+    struct change c;
+    bool steps = false;
+    int rc = what & FS_SET_SIZE ? check_size(n, in) : 0;
+    if (rc)
+        return rc;
+    change_begin(&c, fs);
+    if (what & FS_SET_SIZE) {
+        if (!(what & (FS_SET_MTIME | FS_SET_MTIME_NOW)))
+            next.mtime = now;
+        rc = data_set_size(fs, n, &next, (uint64_t)in->st_size, &c, &steps);
+        if (rc) {
+            change_drop(&c);
+            return rc;
+        }
+    }
+    set_owner_and_mode(&next, in, what);
+    set_times(&next, in, what, now);
+    change_put_inode(&c, n, &next);
+    rc = change_commit(&c, &n, 1);
+    if (rc)
+        return rc;
+    node_publish(n, &next);
+    /* The size counts from here on, also after a crash; the extents behind it go while nobody else
+     * gets at the file. */
+    return steps ? garbage_cut(fs, n->ino, data_end(next.size), !n->orphan) : 0;
+}
+
+int fs_setattr(struct fs *fs, uint64_t ino, const struct stat *in, unsigned what, struct stat *st)
+{
+    if (fs->options.read_only)
+        return -EROFS;
+    struct node *n = node_pin(fs, ino);
+    if (!n)
+        return -ESTALE;
+    pthread_rwlock_wrlock(&n->op);
+    int rc = setattr_locked(fs, n, in, what);
+    pthread_rwlock_unlock(&n->op);
+    if (rc == 0)
+        node_stat(n, st);
+    node_unpin(fs, n);
+    return fs_error(fs, ino, rc);
+}
+
+int fs_readlink(struct fs *fs, uint64_t ino, char *out, size_t size)
+{
+    struct node *n = node_pin(fs, ino);
+    int rc = -EINVAL;
+    if (!n)
+        return -ESTALE;
+    if (n->inode.target) {
+        size_t len = strlen(n->inode.target); /* a symlink's target never changes */
+        rc = (int)(len < size ? len : size);
+        memcpy(out, n->inode.target, (size_t)rc);
+    }
+    node_unpin(fs, n);
+    return rc;
+}

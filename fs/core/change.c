@@ -1,0 +1,82 @@
+/* One change of the filesystem: a batch, put together, committed, and noted in the nodes it
+ * concerns. */
+#include "fs_internal.h"
+
+void change_begin(struct change *c, struct fs *fs)
+{
+    *c = (struct change){.fs = fs};
+}
+
+void change_drop(struct change *c)
+{
+    store_batch_free(&c->batch);
+    buf_free(&c->value);
+}
+
+void change_put(struct change *c, struct fs_key key, struct slice value)
+{
+    store_batch_put(&c->batch, key_slice(&key), value);
+}
+
+void change_delete(struct change *c, struct fs_key key)
+{
+    store_batch_delete(&c->batch, key_slice(&key));
+}
+
+void change_put_inode_at(struct change *c, uint64_t ino, const struct inode *next,
+                         struct node_home home)
+{
+    buf_clear(&c->value);
+    if (home.embedded) {
+        entry_encode_inode(ino, next, &c->value);
+        change_put(c, key_named(KEY_ENTRY, home.dir, home.name), buf_slice(&c->value));
+    } else {
+        inode_encode(next, &c->value);
+        change_put(c, key_of(KEY_INODE, ino), buf_slice(&c->value));
+    }
+}
+
+void change_put_inode(struct change *c, struct node *n, const struct inode *next)
+{
+    if (!n->orphan)
+        change_put_inode_at(c, n->ino, next,
+                            (struct node_home){n->embedded, n->home, n->home_name});
+}
+
+void change_put_reference(struct change *c, uint64_t dir, const char *name, uint64_t ino,
+                          mode_t mode)
+{
+    buf_clear(&c->value);
+    entry_encode_reference(ino, mode, &c->value);
+    change_put(c, key_named(KEY_ENTRY, dir, name), buf_slice(&c->value));
+}
+
+void change_put_garbage(struct change *c, uint64_t ino, uint64_t from, bool gone)
+{
+    char value[GARBAGE_SIZE] = {gone ? GARBAGE_GONE : 0};
+    for (int i = 0; i < 8; i++)
+        value[1 + i] = (char)(from >> (8 * i));
+    change_put(c, key_of(KEY_GARBAGE, ino), slice_of(value, sizeof value));
+}
+
+static void raise_sequence(struct node *n, uint64_t sequence)
+{
+    uint64_t old = atomic_load(&n->last_sequence);
+    while (old < sequence && !atomic_compare_exchange_weak(&n->last_sequence, &old, sequence))
+        ;
+}
+
+int change_commit(struct change *c, struct node *const *nodes, int count)
+{
+    struct store_writer w = {.batch = &c->batch};
+    int rc = 0;
+    if (store_batch_count(&c->batch) > 0) {
+        store_enqueue(c->fs->store, &w);
+        rc = store_wait(c->fs->store, &w);
+    }
+    for (int i = 0; rc == 0 && i < count; i++)
+        if (nodes[i])
+            raise_sequence(nodes[i], w.sequence);
+    change_drop(c);
+    return rc;
+}

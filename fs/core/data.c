@@ -1,0 +1,304 @@
+/* File contents: blocks of 4 KiB, each a value under its inode and offset. A block that is written
+ * as a whole is a put without a look; one that is written in part is read, changed and put. Blocks
+ * that were never written have no record. */
+#include "fs_internal.h"
+
+static uint64_t blocks_below(uint64_t size)
+{
+    return (size + FS_BLOCK - 1) / FS_BLOCK;
+}
+
+uint64_t data_end(uint64_t size)
+{
+    return blocks_below(size) * FS_BLOCK;
+}
+
+/* ---- reading */
+
+/* The bytes of an extent record. */
+static int extent_bytes(struct slice value, struct slice *bytes)
+{
+    if (value.len < 1 || value.len > 1 + FS_BLOCK)
+        return fail(STORE_ECORRUPT, "an extent of %zu bytes", value.len);
+    if (value.data[0] != EXTENT_INLINE)
+        return fail(STORE_EFORMAT, "an extent of kind %d, which is not known here", value.data[0]);
+    *bytes = slice_of(value.data + 1, value.len - 1);
+    return 0;
+}
+
+/* Copies what a block (at `at`) has in common with [off, off + size) to p, which is that range's
+ * memory. */
+static void copy_block(char *p, size_t size, uint64_t off, uint64_t at, struct slice bytes)
+{
+    uint64_t from = at > off ? at : off,
+             to = at + bytes.len < off + size ? at + bytes.len : off + size;
+    if (from < to)
+        memcpy(p + (from - off), bytes.data + (from - at), (size_t)(to - from));
+}
+
+static int read_one(struct fs *fs, uint64_t ino, char *p, size_t size, uint64_t off)
+{
+    uint64_t at = off & ~(uint64_t)(FS_BLOCK - 1);
+    struct fs_key key = key_extent(ino, at);
+    struct buf value = BUF_INIT;
+    struct slice bytes = {0};
+    int rc = store_get(fs->store, NULL, key_slice(&key), &value);
+    if (rc == 0)
+        rc = extent_bytes(buf_slice(&value), &bytes);
+    if (rc == 0)
+        copy_block(p, size, off, at, bytes);
+    buf_free(&value);
+    return rc == -ENOENT ? 0 : rc;
+}
+
+static int read_many(struct fs *fs, uint64_t ino, char *p, size_t size, uint64_t off)
+{
+    struct fs_key key = key_extent(ino, off & ~(uint64_t)(FS_BLOCK - 1)),
+                  prefix = key_of(KEY_EXTENT, ino);
+    struct iter *it = store_iter(fs->store, NULL);
+    struct slice bytes = {0};
+    int rc = 0;
+    for (iter_seek(it, key_slice(&key)); rc == 0 && it->valid; iter_next(it)) {
+        if (it->key.len != 17 || !slice_starts_with(it->key, key_slice(&prefix)))
+            break;
+        uint64_t at = get_be64(it->key.data + 9);
+        if (at >= off + size)
+            break;
+        rc = extent_bytes(it->value, &bytes);
+        if (rc == 0)
+            copy_block(p, size, off, at, bytes);
+    }
+    if (rc == 0)
+        rc = it->status;
+    iter_destroy(it);
+    return rc;
+}
+
+ssize_t fs_read(struct fs *fs, uint64_t ino, void *p, size_t size, uint64_t off)
+{
+    struct node *n = node_pin(fs, ino);
+    int rc = 0;
+    if (!n)
+        return -ESTALE;
+    pthread_rwlock_rdlock(&n->op);
+    uint64_t end = n->inode.size;
+    if (S_ISDIR(n->inode.mode))
+        rc = -EISDIR;
+    if (off >= end)
+        size = 0;
+    else if (size > end - off)
+        size = (size_t)(end - off);
+    if (rc == 0 && size > 0) {
+        bool one = off / FS_BLOCK == (off + size - 1) / FS_BLOCK;
+        memset(p, 0, size);
+        rc = one ? read_one(fs, ino, p, size, off) : read_many(fs, ino, p, size, off);
+    }
+    pthread_rwlock_unlock(&n->op);
+    node_unpin(fs, n);
+    return rc ? fs_error(fs, ino, rc) : (ssize_t)size;
+}
+
+/* ---- writing */
+
+/* Puts a block; zeroes at its end are not stored. */
+static void put_block(struct change *c, uint64_t ino, uint64_t at, const char *bytes, size_t len)
+{
+    while (len > 0 && bytes[len - 1] == 0)
+        len--;
+    buf_clear(&c->value);
+    buf_append(&c->value, (const char[]){EXTENT_INLINE}, 1);
+    buf_append(&c->value, bytes, len);
+    change_put(c, key_extent(ino, at), buf_slice(&c->value));
+}
+
+/* The stored block at `at` into block[FS_BLOCK], zeroes behind its end. *there: it has a record. */
+static int get_block(struct fs *fs, uint64_t ino, uint64_t at, char *block, bool *there)
+{
+    struct fs_key key = key_extent(ino, at);
+    struct buf value = BUF_INIT;
+    struct slice bytes = {0};
+    int rc = store_get(fs->store, NULL, key_slice(&key), &value);
+    *there = rc == 0;
+    if (rc == 0)
+        rc = extent_bytes(buf_slice(&value), &bytes);
+    else if (rc == -ENOENT)
+        rc = 0;
+    memset(block, 0, FS_BLOCK);
+    if (bytes.len > 0)
+        memcpy(block, bytes.data, bytes.len);
+    buf_free(&value);
+    return rc;
+}
+
+/* Does the block have a record? Without a look where the inode's own fields say it. */
+static int block_exists(struct fs *fs, const struct node *n, uint64_t at, char *block, bool *there)
+{
+    if (at >= data_end(n->inode.size)) {
+        *there = false;
+        return 0;
+    }
+    if (!(n->inode.flags & INODE_SPARSE)) {
+        *there = true;
+        return 0;
+    }
+    return get_block(fs, n->ino, at, block, there);
+}
+
+/* One block's part of a write: [from, to) of the block at `at`. */
+static int write_block(struct change *c, struct node *n, struct inode *next, uint64_t at,
+                       size_t from, size_t to, const char *p)
+{
+    char block[FS_BLOCK];
+    bool there;
+    bool whole = from == 0 && (to == FS_BLOCK || at + to >= n->inode.size);
+    int rc = block_exists(c->fs, n, at, block, &there);
+    if (rc)
+        return rc;
+    if (whole || !there) {
+        if (from > 0)
+            memset(block, 0, from);
+        memcpy(block + from, p, to - from);
+        put_block(c, n->ino, at, block, to);
+    } else {
+        rc = get_block(c->fs, n->ino, at, block, &there);
+        if (rc)
+            return rc;
+        memcpy(block + from, p, to - from);
+        put_block(c, n->ino, at, block, FS_BLOCK);
+    }
+    if (!there)
+        next->blocks += FS_BLOCK / 512;
+    return 0;
+}
+
+static void drop_privileges(struct inode *i)
+{
+    i->mode &= ~(mode_t)S_ISUID;
+    if (i->mode & S_IXGRP)
+        i->mode &= ~(mode_t)S_ISGID;
+}
+
+/* op held exclusively. */
+static int write_locked(struct fs *fs, struct node *n, const char *p, size_t size, uint64_t off,
+                        bool kill_priv)
+{
+    struct inode next = n->inode;
+    struct change c;
+    int rc = 0;
+    bool first_garbage = n->orphan && !n->garbage_recorded;
+    change_begin(&c, fs);
+    for (size_t done = 0; rc == 0 && done < size;) {
+        uint64_t at = (off + done) & ~(uint64_t)(FS_BLOCK - 1);
+        size_t from = (size_t)(off + done - at), room = FS_BLOCK - from;
+        size_t n_bytes = size - done < room ? size - done : room;
+        rc = write_block(&c, n, &next, at, from, from + n_bytes, p + done);
+        done += n_bytes;
+    }
+    if (rc) {
+        change_drop(&c);
+        return rc;
+    }
+    if (blocks_below(next.size) < off / FS_BLOCK)
+        next.flags |= INODE_SPARSE;
+    if (next.size < off + size)
+        next.size = off + size;
+    next.mtime = next.ctime = fs_now();
+    if (kill_priv)
+        drop_privileges(&next);
+    if (first_garbage)
+        change_put_garbage(&c, n->ino, 0, true);
+    change_put_inode(&c, n, &next);
+    rc = change_commit(&c, &n, 1);
+    if (rc)
+        return rc;
+    node_publish(n, &next);
+    if (first_garbage) {
+        pthread_mutex_lock(&n->mu);
+        n->garbage_recorded = true;
+        pthread_mutex_unlock(&n->mu);
+    }
+    return 0;
+}
+
+int fs_write(struct fs *fs, uint64_t ino, const void *p, size_t size, uint64_t off, bool kill_priv)
+{
+    if (fs->options.read_only)
+        return -EROFS;
+    if (off > (uint64_t)FS_MAX_SIZE || size > (uint64_t)FS_MAX_SIZE - off)
+        return -EFBIG;
+    struct node *n = node_pin(fs, ino);
+    if (!n)
+        return -ESTALE;
+    pthread_rwlock_wrlock(&n->op);
+    int rc = !S_ISREG(n->inode.mode) ? -EINVAL
+             : size == 0             ? 0
+                                     : write_locked(fs, n, p, size, off, kill_priv);
+    pthread_rwlock_unlock(&n->op);
+    node_unpin(fs, n);
+    return fs_error(fs, ino, rc);
+}
+
+/* ---- size */
+
+/* Counts the records at and behind `from`, up to one more than a batch takes; deletes them in the
+ * change if it takes them all. *count: how many there are, all of them. */
+static int cut_extents(struct fs *fs, uint64_t ino, uint64_t from, struct change *c,
+                       uint64_t *count)
+{
+    struct fs_key key = key_extent(ino, from), prefix = key_of(KEY_EXTENT, ino);
+    struct store_batch deletes = STORE_BATCH_INIT;
+    struct iter *it = store_iter(fs->store, NULL);
+    *count = 0;
+    for (iter_seek(it, key_slice(&key));
+         it->valid && slice_starts_with(it->key, key_slice(&prefix)); iter_next(it))
+        if (++*count <= FS_BATCH_KEYS)
+            store_batch_delete(&deletes, it->key);
+    int rc = it->status;
+    iter_destroy(it);
+    if (rc == 0 && *count <= FS_BATCH_KEYS)
+        store_batch_append(&c->batch, &deletes);
+    store_batch_free(&deletes);
+    return rc;
+}
+
+/* The block that the new end falls into loses what is behind it, or it would come back when the
+ * file grows. */
+static int cut_last_block(struct fs *fs, struct node *n, uint64_t size, struct change *c)
+{
+    char block[FS_BLOCK];
+    bool there;
+    if (size % FS_BLOCK == 0)
+        return 0;
+    int rc = get_block(fs, n->ino, size - size % FS_BLOCK, block, &there);
+    if (rc == 0 && there)
+        put_block(c, n->ino, size - size % FS_BLOCK, block, size % FS_BLOCK);
+    return rc;
+}
+
+int data_set_size(struct fs *fs, struct node *n, struct inode *next, uint64_t size,
+                  struct change *c, bool *steps)
+{
+    uint64_t from = data_end(size), count = 0;
+    *steps = false;
+    if (size > n->inode.size) {
+        if (blocks_below(size) > blocks_below(n->inode.size))
+            next->flags |= INODE_SPARSE;
+        next->size = size;
+        return 0;
+    }
+    int rc = size < n->inode.size ? cut_last_block(fs, n, size, c) : 0;
+    if (rc == 0 && n->inode.blocks > 0)
+        rc = cut_extents(fs, n->ino, from, c, &count);
+    if (rc)
+        return rc;
+    if (count > FS_BATCH_KEYS) {
+        *steps = true;
+        if (!n->orphan)
+            change_put_garbage(c, n->ino, from, false);
+    }
+    next->size = size;
+    next->blocks -= count * (FS_BLOCK / 512);
+    if (size == 0)
+        next->flags &= ~(uint32_t)INODE_SPARSE;
+    return 0;
+}

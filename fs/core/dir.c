@@ -1,0 +1,219 @@
+/* Directory reading, in the order of names.
+ *
+ * A position is a number: 0 the start, 1 and 2 behind "." and "..", then one more for each entry
+ * given. Where a position is, in names, the handle remembers: for every entry of the last call (the
+ * kernel often takes only a part of an answer and asks again from there), and for every 128th one
+ * before. */
+#include <string.h>
+
+#include "fs_internal.h"
+
+#define MARK_EVERY 128
+
+struct mark {
+    uint64_t pos; /* the position behind the entry of this name */
+    char *name;
+};
+struct marks {
+    struct mark *at;
+    size_t count, capacity;
+};
+
+struct fs_dir {
+    struct node *node; /* pinned */
+    pthread_mutex_t mu;
+    struct marks sparse, recent; /* both ascending; guarded by mu */
+};
+
+/* ---- marks */
+
+static void add_mark(struct marks *m, uint64_t pos, const char *name)
+{
+    if (m->count == m->capacity) {
+        m->capacity = m->capacity ? m->capacity * 2 : 16;
+        m->at = mem_realloc(m->at, m->capacity * sizeof *m->at);
+    }
+    m->at[m->count++] = (struct mark){pos, mem_printf("%s", name)};
+}
+
+static void clear_marks(struct marks *m)
+{
+    for (size_t i = 0; i < m->count; i++)
+        free(m->at[i].name);
+    m->count = 0;
+}
+
+/* The last mark at or before pos, or NULL. */
+static const struct mark *find_mark(const struct marks *m, uint64_t pos)
+{
+    size_t low = 0, high = m->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (m->at[middle].pos <= pos)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? &m->at[low - 1] : NULL;
+}
+
+static const struct mark *nearest(const struct fs_dir *d, uint64_t pos)
+{
+    const struct mark *a = find_mark(&d->sparse, pos), *b = find_mark(&d->recent, pos);
+    return !a || (b && b->pos > a->pos) ? b : a;
+}
+
+static void note_given(struct fs_dir *d, uint64_t pos, const char *name)
+{
+    add_mark(&d->recent, pos, name);
+    if (pos % MARK_EVERY == 0 &&
+        (d->sparse.count == 0 || d->sparse.at[d->sparse.count - 1].pos < pos))
+        add_mark(&d->sparse, pos, name);
+}
+
+/* ---- open and close */
+
+int fs_opendir(struct fs *fs, uint64_t ino, struct fs_dir **out)
+{
+    struct node *n = node_pin(fs, ino);
+    if (!n)
+        return -ESTALE;
+    if (!S_ISDIR(n->inode.mode)) {
+        node_unpin(fs, n);
+        return -ENOTDIR;
+    }
+    struct fs_dir *d = mem_zalloc(sizeof *d);
+    d->node = n;
+    pthread_mutex_init(&d->mu, NULL);
+    *out = d;
+    return 0;
+}
+
+void fs_closedir(struct fs *fs, struct fs_dir *d)
+{
+    clear_marks(&d->sparse);
+    clear_marks(&d->recent);
+    free(d->sparse.at);
+    free(d->recent.at);
+    pthread_mutex_destroy(&d->mu);
+    node_unpin(fs, d->node);
+    free(d);
+}
+
+/* ---- reading */
+
+/* One readdir call. */
+struct listing {
+    struct fs *fs;
+    struct fs_dir *dir;
+    bool plus;
+    fs_dir_each each;
+    void *arg;
+    uint64_t pos; /* of the entry that comes next */
+};
+
+static bool give_dots(struct listing *l)
+{
+    static const char *const names[] = {".", ".."};
+    struct node *n = l->dir->node;
+    for (; l->pos < 2; l->pos++) {
+        struct stat st = {.st_mode = S_IFDIR};
+        pthread_mutex_lock(&n->mu);
+        st.st_ino = l->pos == 0 ? n->ino : n->inode.parent;
+        pthread_mutex_unlock(&n->mu);
+        if (!l->each(l->arg, names[l->pos], &st, l->pos + 1))
+            return false;
+    }
+    return true;
+}
+
+/* With a reference for whom it is given to. -ENOENT: the entry went meanwhile. */
+static int give_plus(struct listing *l, const char *name, bool *taken)
+{
+    struct node *n;
+    struct stat st;
+    int rc = lookup_node(l->fs, l->dir->node, name, &n);
+    if (rc)
+        return rc;
+    node_add_lookup(l->fs, n);
+    node_stat(n, &st);
+    *taken = l->each(l->arg, name, &st, l->pos + 1);
+    if (!*taken)
+        fs_forget(l->fs, n->ino, 1);
+    node_unpin(l->fs, n);
+    return 0;
+}
+
+static int give_plain(struct listing *l, const char *name, struct slice value, bool *taken)
+{
+    uint64_t ino;
+    enum entry_kind kind;
+    struct inode i;
+    int rc = entry_decode(value, &ino, &kind, &i);
+    if (rc)
+        return rc;
+    struct stat st = {.st_ino = ino, .st_mode = i.mode};
+    inode_free(&i);
+    *taken = l->each(l->arg, name, &st, l->pos + 1);
+    return 0;
+}
+
+/* From the iterator's place on. `skip` entries lie between a mark and the position wanted. */
+static int give_entries(struct listing *l, struct iter *it, struct slice prefix, uint64_t skip)
+{
+    char name[FS_NAME_MAX + 1];
+    bool taken = true;
+    int rc = 0;
+    for (; it->valid && slice_starts_with(it->key, prefix); iter_next(it)) {
+        size_t len = it->key.len - prefix.len;
+        if (len == 0 || len > FS_NAME_MAX)
+            return fail(STORE_ECORRUPT, "a directory entry with a name of %zu bytes", len);
+        if (skip > 0) {
+            skip--;
+            continue;
+        }
+        memcpy(name, it->key.data + prefix.len, len);
+        name[len] = 0;
+        rc = l->plus ? give_plus(l, name, &taken) : give_plain(l, name, it->value, &taken);
+        if (rc == -ENOENT)
+            continue;
+        if (rc || !taken)
+            return rc;
+        note_given(l->dir, ++l->pos, name);
+    }
+    return it->status;
+}
+
+static int list_from(struct listing *l, uint64_t off)
+{
+    struct node *n = l->dir->node;
+    struct fs_key prefix = key_of(KEY_ENTRY, n->ino), start = prefix;
+    uint64_t skip = off > 2 ? off - 2 : 0;
+    const struct mark *m = off > 2 ? nearest(l->dir, off) : NULL;
+    if (m) {
+        start = key_named(KEY_ENTRY, n->ino, m->name);
+        start.bytes[start.len++] = 0; /* the first key behind the name */
+        skip = off - m->pos;
+    }
+    clear_marks(&l->dir->recent);
+    l->pos = off;
+    if (!give_dots(l))
+        return 0;
+    struct iter *it = store_iter(l->fs->store, NULL);
+    iter_seek(it, key_slice(&start));
+    int rc = give_entries(l, it, key_slice(&prefix), skip);
+    iter_destroy(it);
+    return rc;
+}
+
+int fs_readdir(struct fs *fs, struct fs_dir *d, uint64_t off, bool plus, fs_dir_each each,
+               void *arg)
+{
+    struct listing l = {.fs = fs, .dir = d, .plus = plus, .each = each, .arg = arg};
+    pthread_mutex_lock(&d->mu);
+    if (off == 0)
+        clear_marks(&d->sparse);
+    int rc = list_from(&l, off);
+    pthread_mutex_unlock(&d->mu);
+    return fs_error(fs, d->node->ino, rc);
+}

@@ -1,0 +1,209 @@
+/* Opening and closing a filesystem, and making a new one.
+ *
+ *     DIR/skeinfs   what this folder is, for people; its presence says that the folder is ours
+ *     DIR/kv/       the store
+ *
+ * A new one is made in that order: marker, store, superblock and root in one synced batch. Whatever
+ * a crash leaves of it is taken up again by the next open. */
+#include <stdio.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "fs_internal.h"
+
+static const char marker_text[] =
+    "skeinfs 1\n"
+    "This folder holds a skeinfs filesystem: mount it with\n"
+    "    skeinfs mount THIS-FOLDER MOUNTPOINT\n"
+    "kv/ is a key-value store in LevelDB's format. Do not change files here by hand.\n";
+
+void fs_options_init(struct fs_options *o)
+{
+    *o = (struct fs_options){
+        .cache_bytes = 64u << 20, .memtable_bytes = 16u << 20, .commit_seconds = 5};
+    store_options_init(&o->store);
+}
+
+/* ---- the folder */
+
+struct folder {
+    bool marker, other;
+};
+
+static void look_at(void *arg, const char *name)
+{
+    struct folder *f = arg;
+    if (strcmp(name, "skeinfs") == 0)
+        f->marker = true;
+    else if (strcmp(name, "skeinfs.dbtmp") != 0) /* the marker, about to be made */
+        f->other = true;
+}
+
+static int check_marker(struct env *env, const char *path)
+{
+    struct buf text = BUF_INIT;
+    int rc = env_read_file(env, path, &text);
+    if (rc == 0 && !slice_starts_with(buf_slice(&text), slice_str("skeinfs ")))
+        rc = fail(-ENOTEMPTY, "%s: not a marker of skeinfs; the folder was left untouched", path);
+    else if (rc == 0 && !slice_starts_with(buf_slice(&text), slice_str("skeinfs 1\n")))
+        rc = fail(STORE_EFORMAT, "%s: of a newer format than this skeinfs knows: use a newer one",
+                  path);
+    buf_free(&text);
+    return rc;
+}
+
+static int ensure_folder(struct env *env, const char *dir, bool may_create)
+{
+    struct folder f = {0};
+    int rc = may_create ? env_mkdir(env, dir) : -EEXIST;
+    if (rc && rc != -EEXIST)
+        return rc;
+    rc = env_list(env, dir, look_at, &f);
+    if (rc)
+        return rc;
+    char *path = mem_printf("%s/skeinfs", dir);
+    if (f.marker) {
+        rc = check_marker(env, path);
+    } else if (f.other) {
+        rc = fail(
+            -ENOTEMPTY,
+            "%s: neither empty nor a skeinfs store; it was left untouched: choose another folder",
+            dir);
+    } else if (!may_create) {
+        rc = fail(-ENOENT, "%s: no skeinfs store, and a read-only mount makes none", dir);
+    } else {
+        rc = env_replace_file(env, path, slice_str(marker_text));
+        if (rc == 0)
+            rc = env_sync_dir(env, dir);
+    }
+    free(path);
+    return rc;
+}
+
+/* ---- superblock and root */
+
+static int make_filesystem(struct fs *fs)
+{
+    struct super s = {.version = SUPER_VERSION, .created = time(NULL), .next_ino = FS_ROOT + 1};
+    struct inode root = {
+        .mode = S_IFDIR | 0755, .uid = geteuid(), .gid = getegid(), .nlink = 2, .parent = FS_ROOT};
+    struct store_batch b = STORE_BATCH_INIT;
+    struct buf value = BUF_INIT;
+    struct fs_key super_key = key_super(), root_key = key_of(KEY_INODE, FS_ROOT);
+    if (getrandom(s.uuid, sizeof s.uuid, 0) != sizeof s.uuid)
+        return fail(-EIO, "getrandom failed");
+    root.atime = root.mtime = root.ctime = root.btime = fs_now();
+    super_encode(&s, &value);
+    store_batch_put(&b, key_slice(&super_key), buf_slice(&value));
+    buf_clear(&value);
+    inode_encode(&root, &value);
+    store_batch_put(&b, key_slice(&root_key), buf_slice(&value));
+    int rc = store_write(fs->store, &b, true);
+    store_batch_free(&b);
+    buf_free(&value);
+    fs->super = s;
+    return rc;
+}
+
+static int load_super(struct fs *fs)
+{
+    struct buf value = BUF_INIT;
+    struct fs_key key = key_super();
+    int rc = store_get(fs->store, NULL, key_slice(&key), &value);
+    if (rc == 0)
+        rc = super_decode(&fs->super, buf_slice(&value));
+    else if (rc == -ENOENT)
+        rc = make_filesystem(fs);
+    if (rc == STORE_ECORRUPT || rc == STORE_EFORMAT) {
+        char *why = mem_printf("%s", fail_text());
+        fail(rc, "%s: %s", fs->dir, why);
+        free(why);
+    }
+    fs->ino_next = fs->super.next_ino;
+    buf_free(&value);
+    return rc;
+}
+
+/* ---- open and close */
+
+static void fs_free(struct fs *fs)
+{
+    node_table_free(fs);
+    pthread_mutex_destroy(&fs->ino_mu);
+    pthread_mutex_destroy(&fs->rename_mu);
+    free(fs->dir);
+    free(fs);
+}
+
+static int open_store(struct fs *fs)
+{
+    struct store_options so = fs->options.store;
+    char *kv = mem_printf("%s/kv", fs->dir);
+    so.cache_bytes = fs->options.cache_bytes;
+    so.memtable_bytes = fs->options.memtable_bytes;
+    int rc = store_open(kv, &so, &fs->store);
+    free(kv);
+    return rc;
+}
+
+int fs_open(const char *dir, const struct fs_options *o, struct fs **out)
+{
+    struct fs *fs = mem_zalloc(sizeof *fs);
+    struct env *env = o->store.env ? o->store.env : env_posix();
+    fs->options = *o;
+    fs->dir = mem_printf("%s", dir);
+    pthread_mutex_init(&fs->ino_mu, NULL);
+    pthread_mutex_init(&fs->rename_mu, NULL);
+    node_table_init(fs);
+    int rc = ensure_folder(env, dir, !o->read_only);
+    if (rc == 0)
+        rc = open_store(fs);
+    if (rc)
+        goto out;
+    rc = load_super(fs);
+    if (rc == 0)
+        rc = node_load(fs, FS_ROOT, &fs->root); /* stays pinned */
+    if (rc == 0)
+        rc = garbage_start(fs);
+    if (rc == 0)
+        rc = timer_start(fs);
+out:
+    if (rc == 0) {
+        *out = fs;
+        return 0;
+    }
+    char *why = mem_printf("%s", fail_text());
+    garbage_stop(fs);
+    store_close(fs->store);
+    fs_free(fs);
+    fail(rc, "%s", why);
+    free(why);
+    return rc;
+}
+
+/* Nodes that are orphans now have lost their last reference: nobody is left to ask for them. */
+static void drop_orphans(struct fs *fs)
+{
+    for (int i = 0; i < FS_SHARDS; i++)
+        for (size_t b = 0; b < fs->shard[i].bucket_count; b++)
+            for (struct node *n = fs->shard[i].bucket[b]; n; n = n->chain)
+                if (n->orphan && n->garbage_recorded)
+                    garbage_add(fs, n->ino);
+}
+
+int fs_close(struct fs *fs)
+{
+    if (!fs)
+        return 0;
+    drop_orphans(fs);
+    timer_stop(fs);
+    garbage_stop(fs);
+    int rc = store_close(fs->store);
+    fs_free(fs);
+    return rc;
+}
+
+struct store *fs_store(struct fs *fs)
+{
+    return fs->store;
+}

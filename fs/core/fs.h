@@ -1,0 +1,146 @@
+/* The filesystem: inodes, directories and data on a store. Knows nothing of FUSE: fs/fuse/
+ * translates requests into these calls, fs/tests/ makes them directly.
+ *
+ * Shapes: inode numbers are uint64_t (the root is 1, as FUSE wants it) and are never used twice.
+ * Names are NUL- terminated, 1 to 255 bytes. Results are 0 (or a count) or a negative errno;
+ * STORE_ECORRUPT becomes -EIO here, with a line in the log that names the file. Any call from any
+ * thread.
+ *
+ * Promise of every call that changes something: when it returns 0 the change is in the store's log
+ * (it survives kill -9 of the process); it is on stable storage after fs_sync_inode, or `commit`
+ * seconds later.
+ *
+ * References: fs_lookup, fs_make, fs_link and fs_readdir with `plus` give the caller one reference
+ * to the inode, which fs_forget takes back (FUSE's lookup count). An inode that has lost its last
+ * name lives until its last reference goes. There are no open and close: the kernel keeps a
+ * reference while a file is open. */
+#ifndef FS_CORE_FS_H
+#define FS_CORE_FS_H
+
+#include <sys/stat.h>
+#include <sys/types.h>
+#include "../../store/store.h"
+
+#define FS_ROOT 1
+#define FS_NAME_MAX 255
+#define FS_SYMLINK_MAX 4095
+#define FS_LINK_MAX 1000000000u
+#define FS_BLOCK 4096
+
+struct fs;
+
+struct fs_options {
+    size_t cache_bytes;    /* block cache of the store; default 64 MiB */
+    size_t memtable_bytes; /* default 16 MiB */
+    double commit_seconds; /* default 5: how long an unsynced change may stay volatile; > 0 */
+    bool read_only;
+    struct store_options store; /* the rest (store_options_init) */
+    void (*log)(void *arg, const char *line);
+    void *log_arg;
+};
+
+void fs_options_init(struct fs_options *o);
+
+/* Opens the filesystem in folder `dir`: a missing or empty folder becomes a new one (root owned by
+ * the caller, 0755). Layout: DIR/skeinfs (a short text: what this folder is, format version),
+ * DIR/kv/ (the store). Errors: -ENOTEMPTY (neither empty nor a store of skeinfs: left untouched),
+ * -EWOULDBLOCK (in use, text names the pid), STORE_EFORMAT (newer format or unknown feature bits),
+ * and the store's. fail_text() has the words. */
+int fs_open(const char *dir, const struct fs_options *o, struct fs **out);
+/* Finishes background work it may not leave (orphans are removed), syncs and closes. First error.
+ */
+int fs_close(struct fs *fs);
+
+/* ------------------------------------------------------------------------------------------------
+ * names */
+
+/* The inode `name` of directory `dir`, with a reference, and its attributes. -ENOENT, -ENOTDIR. "."
+ * and ".." work too. */
+int fs_lookup(struct fs *fs, uint64_t dir, const char *name, struct stat *st);
+void fs_forget(struct fs *fs, uint64_t ino, uint64_t count);
+
+/* Who makes something: owner of what is new. `gid` of a setgid directory wins, as POSIX allows. */
+struct fs_caller {
+    uid_t uid;
+    gid_t gid;
+};
+/* Creates a file, directory, symlink (target), fifo, socket or device by the type in `mode` (umask
+ * applied already). -EEXIST where the name is taken. */
+int fs_make(struct fs *fs, const struct fs_caller *who, uint64_t dir, const char *name, mode_t mode,
+            dev_t rdev, const char *target, struct stat *st);
+int fs_link(struct fs *fs, uint64_t ino, uint64_t dir, const char *name, struct stat *st);
+int fs_unlink(struct fs *fs, uint64_t dir, const char *name);
+int fs_rmdir(struct fs *fs, uint64_t dir, const char *name);
+/* flags: 0, RENAME_NOREPLACE, RENAME_EXCHANGE (linux/fs.h). One batch, whatever it replaces. */
+int fs_rename(struct fs *fs, uint64_t dir, const char *name, uint64_t new_dir, const char *new_name,
+              unsigned flags);
+int fs_readlink(struct fs *fs, uint64_t ino, char *out,
+                size_t size); /* the length; no NUL is added */
+
+/* ------------------------------------------------------------------------------------------------
+ * attributes */
+
+int fs_getattr(struct fs *fs, uint64_t ino, struct stat *st);
+
+enum fs_set {
+    FS_SET_MODE = 1,
+    FS_SET_UID = 2,
+    FS_SET_GID = 4,
+    FS_SET_SIZE = 8,
+    FS_SET_ATIME = 16,
+    FS_SET_MTIME = 32,
+    FS_SET_CTIME = 64,
+    FS_SET_ATIME_NOW = 128,
+    FS_SET_MTIME_NOW = 256,
+    FS_SET_KILL_PRIV =
+        512, /* drop suid, and sgid of group-executables, as a write by an ordinary user does */
+};
+/* Sets those of *in that `what` names; *st is the result. ctime becomes now unless FS_SET_CTIME.
+ * Setting the size cuts or extends with a hole. */
+int fs_setattr(struct fs *fs, uint64_t ino, const struct stat *in, unsigned what, struct stat *st);
+
+/* ------------------------------------------------------------------------------------------------
+ * data */
+
+/* Returns the count; less than size only at the end of the file. Holes read as zeroes. */
+ssize_t fs_read(struct fs *fs, uint64_t ino, void *p, size_t size, uint64_t off);
+/* All of it, in one batch, or nothing. */
+int fs_write(struct fs *fs, uint64_t ino, const void *p, size_t size, uint64_t off, bool kill_priv);
+/* On stable storage: the last change of this inode and everything committed before it. */
+int fs_sync_inode(struct fs *fs, uint64_t ino);
+int fs_sync_all(struct fs *fs);
+
+/* ------------------------------------------------------------------------------------------------
+ * directories */
+
+struct fs_dir;
+int fs_opendir(struct fs *fs, uint64_t ino, struct fs_dir **out);
+void fs_closedir(struct fs *fs, struct fs_dir *d);
+/* Calls `each` for entries from position `off` on (0: the start, "." and ".." first) until it
+ * returns false. `next` is the position behind the entry. With `plus` every entry but "." and ".."
+ * is looked up: when `each` returns true the caller has a reference to st->st_ino; when it returns
+ * false, none. Without, only st_ino and the type in st_mode count. What stays during the listing is
+ * given exactly once. */
+typedef bool (*fs_dir_each)(void *arg, const char *name, const struct stat *st, uint64_t next);
+int fs_readdir(struct fs *fs, struct fs_dir *d, uint64_t off, bool plus, fs_dir_each each,
+               void *arg);
+
+/* ------------------------------------------------------------------------------------------------
+ * attributes by name */
+
+int fs_getxattr(struct fs *fs, uint64_t ino, const char *name, void *value,
+                size_t size); /* length; -ERANGE, -ENODATA */
+int fs_setxattr(struct fs *fs, uint64_t ino, const char *name, const void *value, size_t size,
+                int flags);
+int fs_listxattr(struct fs *fs, uint64_t ino, char *list,
+                 size_t size); /* names, each with its NUL; length; -ERANGE */
+int fs_removexattr(struct fs *fs, uint64_t ino, const char *name);
+
+/* ------------------------------------------------------------------------------------------------
+ * the whole */
+
+struct statvfs;
+int fs_statfs(struct fs *fs, struct statvfs *out);
+struct store *fs_store(struct fs *fs); /* for counters and tests */
+
+#endif

@@ -1,0 +1,165 @@
+/* The inside of an open filesystem: nodes, locks, changes. Only fs/core includes this.
+ *
+ * A *node* is an inode in memory. All that the kernel has a reference to have one; so has the root.
+ *
+ * Locks, in the order in which they are taken:
+ *   1. fs.rename_mu   renames between two directories: the shape of the tree stands still
+ *   2. node.op        one operation at a time on this inode, held until its commit is done (as the
+ * kernel holds its own inode lock): exclusive for every change of the inode, of its data, or of the
+ * names in the directory; shared for reads of data. A directory before what is in it; of two
+ * directories, neither above the other, the lower number first; files after all directories, the
+ * lower number first.
+ *   3. node.mu        for a moment: the fields that readers look at
+ *   4. shard.mu       for a moment: the table of nodes
+ *
+ * Invariant: what a node says is what is committed. A change is made on a copy of the inode,
+ * committed, and only then published in the node; if the commit fails there is nothing to take
+ * back. */
+#ifndef FS_CORE_FS_INTERNAL_H
+#define FS_CORE_FS_INTERNAL_H
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "../format/inode_format.h"
+#include "../format/keys_format.h"
+#include "../format/super_format.h"
+#include "fs.h"
+
+#define FS_SHARDS 64
+#define FS_MAX_SIZE (INT64_MAX & ~(int64_t)(FS_BLOCK - 1))
+#define FS_BATCH_KEYS 1000 /* one step of deleting what may be much */
+
+struct node {
+    struct node *chain; /* of the shard's bucket; guarded by shard.mu */
+    uint64_t ino;
+    uint64_t nlookup; /* references of the kernel; guarded by shard.mu */
+    unsigned pins;    /* operations that use it now; guarded by shard.mu */
+    pthread_rwlock_t op;
+    pthread_mutex_t mu;
+    struct inode inode; /* changed under op (exclusive) and mu: either is enough to read */
+    bool
+        embedded; /* its record is the entry (home, home_name); else under its `I` key. As inode. */
+    uint64_t home;
+    char *home_name;
+    bool orphan;                        /* it has no name any more. As inode. */
+    bool garbage_recorded;              /* ... and its `O` record is there. As inode. */
+    atomic_uint_fast64_t last_sequence; /* of its last commit: what fsync waits for */
+};
+
+struct shard {
+    pthread_mutex_t mu;
+    struct node **bucket;
+    size_t bucket_count, count;
+    uint64_t evictions; /* how often a node was taken out: what was read from the store before may
+                           be stale */
+};
+
+struct garbage;
+
+struct fs {
+    struct store *store;
+    char *dir;
+    struct fs_options options;
+    struct super super; /* next_ino: guarded by ino_mu */
+    uint64_t ino_next;  /* guarded by ino_mu; below super.next_ino */
+    pthread_mutex_t ino_mu;
+    pthread_mutex_t rename_mu;
+    struct shard shard[FS_SHARDS];
+    struct node *root;
+    struct garbage *garbage;    /* garbage.c */
+    struct commit_timer *timer; /* timer.c */
+};
+
+/* ---- node.c */
+
+void node_table_init(struct fs *fs);
+void node_table_free(struct fs *fs);
+/* The node, pinned; NULL where it is not in memory. */
+struct node *node_pin(struct fs *fs, uint64_t ino);
+/* Gives the pin back. Without references and pins the node goes (and an orphan's data with it). */
+void node_unpin(struct fs *fs, struct node *n);
+void node_add_lookup(struct fs *fs, struct node *n);
+uint64_t node_evictions(struct fs *fs, uint64_t ino);
+/* Where the inode's record is. */
+struct node_home {
+    bool embedded;
+    uint64_t dir;
+    const char *name;
+};
+/* The pinned node of an inode that was read from the store when its shard had seen `evictions`: the
+ * one in memory, or a new one, which takes i over (otherwise it is freed). NULL: what was read may
+ * be stale; read again. */
+struct node *node_adopt(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home,
+                        uint64_t evictions);
+/* A new inode just committed: as node_adopt, but never NULL. */
+struct node *node_adopt_new(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home);
+void node_set_home(struct node *n, struct node_home home); /* mu held */
+void node_stat(struct node *n, struct stat *st);
+/* Reads inode `ino` from its `I` key and adopts it. */
+int node_load(struct fs *fs, uint64_t ino, struct node **out);
+
+/* ---- change.c: one batch from start to end */
+
+struct change {
+    struct fs *fs;
+    struct store_batch batch;
+    struct buf value; /* scratch */
+};
+void change_begin(struct change *c, struct fs *fs);
+void change_put(struct change *c, struct fs_key key, struct slice value);
+void change_delete(struct change *c, struct fs_key key);
+/* The record of n as `next`, where it lives. Nothing for an orphan: it is gone after a crash
+ * anyway. */
+void change_put_inode(struct change *c, struct node *n, const struct inode *next);
+void change_put_inode_at(struct change *c, uint64_t ino, const struct inode *next,
+                         struct node_home home);
+void change_put_reference(struct change *c, uint64_t dir, const char *name, uint64_t ino,
+                          mode_t mode);
+void change_put_garbage(struct change *c, uint64_t ino, uint64_t from, bool gone);
+/* Commits, frees the batch. On success notes the sequence in each node (NULLs are skipped). */
+int change_commit(struct change *c, struct node *const *nodes, int count);
+void change_drop(struct change *c); /* instead of commit */
+/* op held exclusively: the node's inode is now `next`. */
+void node_publish(struct node *n, const struct inode *next);
+
+/* ---- others */
+
+int ino_allocate(struct fs *fs, uint64_t *ino);    /* ino.c */
+struct timespec fs_now(void);                      /* error.c */
+int fs_error(struct fs *fs, uint64_t ino, int rc); /* error.c: damage becomes -EIO and a log line */
+void fs_log(struct fs *fs, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int name_check(const char *name); /* lookup.c: 0, -ENOENT (empty), -ENAMETOOLONG */
+/* The pinned node under a name: -ENOENT, -ENOTDIR. */
+int lookup_node(struct fs *fs, struct node *dir, const char *name, struct node **out);
+bool may_take_name(struct node *dir); /* lookup.c: dir still has a name itself */
+
+/* unlink.c: puts into the change what losing one name means for n (whose op is held); *next is its
+ * inode then. */
+void unlink_put(struct change *c, struct node *n, struct inode *next, struct timespec now);
+void unlink_publish(struct node *n, const struct inode *next);
+
+/* data.c */
+/* Puts into the change what a new size means for the extents; next gets size and blocks. *steps:
+ * there are more than a batch should hold; after the commit the caller calls garbage_cut() from
+ * data_end(size) on. op held exclusively. */
+int data_set_size(struct fs *fs, struct node *n, struct inode *next, uint64_t size,
+                  struct change *c, bool *steps);
+uint64_t data_end(uint64_t size); /* the first block's offset behind a file of this size */
+
+/* garbage.c */
+int garbage_start(struct fs *fs);
+void garbage_stop(struct fs *fs);
+void garbage_add(struct fs *fs,
+                 uint64_t ino); /* an orphan lost its last reference: in the background */
+/* Deletes the extents at and behind `from`, in bounded batches; the last one deletes the `O`
+ * record, if `record`. */
+int garbage_cut(struct fs *fs, uint64_t ino, uint64_t from, bool record);
+
+/* timer.c */
+int timer_start(struct fs *fs);
+void timer_stop(struct fs *fs);
+
+#endif

@@ -1,0 +1,109 @@
+/* From names to inodes. */
+#include "fs_internal.h"
+
+int name_check(const char *name)
+{
+    size_t n = strlen(name);
+    return n == 0 ? -ENOENT : n > FS_NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
+bool may_take_name(struct node *dir)
+{
+    pthread_mutex_lock(&dir->mu);
+    bool yes = !dir->orphan;
+    pthread_mutex_unlock(&dir->mu);
+    return yes;
+}
+
+/* The node of an entry that was read; *again: it may be stale. */
+static int node_of_entry(struct fs *fs, uint64_t dir, const char *name, struct slice value,
+                         uint64_t ino, uint64_t evictions, struct node **out)
+{
+    struct inode i;
+    enum entry_kind kind;
+    int rc = entry_decode(value, &ino, &kind, &i);
+    if (rc)
+        return rc;
+    if (kind == ENTRY_REFERENCE) {
+        rc = node_load(fs, ino, out);
+        return rc == -ENOENT ? -EAGAIN : rc; /* its last name went in between */
+    }
+    *out = node_adopt(fs, ino, &i, (struct node_home){true, dir, name}, evictions);
+    return *out ? 0 : -EAGAIN;
+}
+
+/* The number in an entry; the rest is looked at later. */
+static int peek_ino(struct slice value, uint64_t *ino)
+{
+    struct inode i;
+    enum entry_kind kind;
+    int rc = entry_decode(value, ino, &kind, &i);
+    if (rc == 0)
+        inode_free(&i);
+    return rc;
+}
+
+int lookup_node(struct fs *fs, struct node *dir, const char *name, struct node **out)
+{
+    struct fs_key key = key_named(KEY_ENTRY, dir->ino, name);
+    struct buf value = BUF_INIT;
+    uint64_t ino = 0, evictions = 0;
+    int rc = -EAGAIN;
+    *out = NULL;
+    if (!S_ISDIR(dir->inode.mode))
+        return -ENOTDIR;
+    while (rc == -EAGAIN) {
+        /* The shard is known only after a first look; its evictions must be known before the look
+         * that counts. */
+        uint64_t seen = ino;
+        evictions = ino ? node_evictions(fs, ino) : 0;
+        rc = store_get(fs->store, NULL, key_slice(&key), &value);
+        if (rc == 0)
+            rc = peek_ino(buf_slice(&value), &ino);
+        if (rc == 0 && (*out = node_pin(fs, ino)))
+            break;
+        if (rc == 0)
+            rc = seen == ino
+                     ? node_of_entry(fs, dir->ino, name, buf_slice(&value), ino, evictions, out)
+                     : -EAGAIN;
+    }
+    buf_free(&value);
+    return rc == -ENOENT ? rc : fs_error(fs, dir->ino, rc);
+}
+
+/* "." and "..", which have no entries. */
+static int lookup_dot(struct fs *fs, struct node *dir, const char *name, struct node **out)
+{
+    uint64_t ino = dir->ino;
+    if (name[1]) {
+        pthread_mutex_lock(&dir->mu);
+        ino = dir->inode.parent;
+        pthread_mutex_unlock(&dir->mu);
+    }
+    *out = node_pin(fs, ino);
+    return *out ? 0 : -ESTALE;
+}
+
+int fs_lookup(struct fs *fs, uint64_t dir, const char *name, struct stat *st)
+{
+    struct node *d = node_pin(fs, dir), *n = NULL;
+    if (!d)
+        return -ESTALE;
+    int rc = name_check(name);
+    if (rc == 0 && !S_ISDIR(d->inode.mode))
+        rc = -ENOTDIR;
+    if (rc)
+        goto out;
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        rc = lookup_dot(fs, d, name, &n);
+    else
+        rc = lookup_node(fs, d, name, &n);
+    if (rc)
+        goto out;
+    node_add_lookup(fs, n);
+    node_stat(n, st);
+out:
+    node_unpin(fs, n);
+    node_unpin(fs, d);
+    return rc;
+}

@@ -1,0 +1,171 @@
+/* New names: fs_make and fs_link. */
+#include "fs_internal.h"
+
+/* The directory's inode with one more name in it. */
+static struct inode with_name(const struct node *dir, bool is_dir, struct timespec now)
+{
+    struct inode next = dir->inode;
+    next.entries++;
+    next.nlink += is_dir;
+    next.mtime = next.ctime = now;
+    return next;
+}
+
+/* Is the name free? dir->op held. */
+static int check_free(struct fs *fs, struct node *dir, const char *name)
+{
+    struct fs_key key = key_named(KEY_ENTRY, dir->ino, name);
+    struct buf value = BUF_INIT;
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return -EEXIST;
+    int rc = store_get(fs->store, NULL, key_slice(&key), &value);
+    buf_free(&value);
+    return rc == 0 ? -EEXIST : rc == -ENOENT ? 0 : fs_error(fs, dir->ino, rc);
+}
+
+static int check_dir(struct node *dir, const char *name)
+{
+    if (!S_ISDIR(dir->inode.mode))
+        return -ENOTDIR;
+    int rc = name_check(name);
+    if (rc)
+        return rc;
+    return may_take_name(dir) ? 0 : -ENOENT;
+}
+
+static struct inode new_inode(const struct fs_caller *who, const struct node *dir, mode_t mode,
+                              dev_t rdev, const char *target, struct timespec now)
+{
+    struct inode i = {.mode = mode, .uid = who->uid, .gid = who->gid, .nlink = 1, .rdev = rdev};
+    i.atime = i.mtime = i.ctime = i.btime = now;
+    if (dir->inode.mode & S_ISGID) {
+        i.gid = dir->inode.gid;
+        if (S_ISDIR(mode))
+            i.mode |= S_ISGID;
+    }
+    if (S_ISDIR(mode)) {
+        i.nlink = 2;
+        i.parent = dir->ino;
+    } else if (S_ISLNK(mode)) {
+        i.size = strlen(target);
+        i.target = mem_printf("%s", target);
+    }
+    return i;
+}
+
+/* dir->op held. */
+static int make_in(struct fs *fs, const struct fs_caller *who, struct node *dir, const char *name,
+                   mode_t mode, dev_t rdev, const char *target, struct stat *st)
+{
+    uint64_t ino;
+    struct timespec now = fs_now();
+    int rc = check_dir(dir, name);
+    if (rc == 0)
+        rc = check_free(fs, dir, name);
+    if (rc == 0 && S_ISDIR(mode) && dir->inode.nlink >= FS_LINK_MAX)
+        rc = -EMLINK;
+    if (rc == 0)
+        rc = ino_allocate(fs, &ino);
+    if (rc)
+        return rc;
+    struct inode i = new_inode(who, dir, mode, rdev, target, now);
+    struct inode next = with_name(dir, S_ISDIR(mode), now);
+    struct node_home home = {true, dir->ino, name};
+    struct change c;
+    change_begin(&c, fs);
+    change_put_inode_at(&c, ino, &i, home);
+    change_put_inode(&c, dir, &next);
+    rc = change_commit(&c, &dir, 1);
+    if (rc) {
+        inode_free(&i);
+        return rc;
+    }
+    node_publish(dir, &next);
+    struct node *n = node_adopt_new(fs, ino, &i, home);
+    node_add_lookup(fs, n);
+    node_stat(n, st);
+    node_unpin(fs, n);
+    return 0;
+}
+
+int fs_make(struct fs *fs, const struct fs_caller *who, uint64_t dir, const char *name, mode_t mode,
+            dev_t rdev, const char *target, struct stat *st)
+{
+    if (fs->options.read_only)
+        return -EROFS;
+    if ((mode & S_IFMT) == 0)
+        mode |= S_IFREG;
+    if (S_ISLNK(mode) && (!target || !*target))
+        return -ENOENT;
+    if (S_ISLNK(mode) && strlen(target) > FS_SYMLINK_MAX)
+        return -ENAMETOOLONG;
+    struct node *d = node_pin(fs, dir);
+    if (!d)
+        return -ESTALE;
+    pthread_rwlock_wrlock(&d->op);
+    int rc = make_in(fs, who, d, name, mode, rdev, target, st);
+    pthread_rwlock_unlock(&d->op);
+    node_unpin(fs, d);
+    return rc;
+}
+
+/* ---- link */
+
+/* Both op held. An inode that lives in its entry moves to a key of its own: from now on several
+ * entries refer to it. */
+static int link_in(struct fs *fs, struct node *n, struct node *dir, const char *name)
+{
+    struct timespec now = fs_now();
+    int rc = check_dir(dir, name);
+    if (rc == 0)
+        rc = check_free(fs, dir, name);
+    if (rc == 0 && n->orphan)
+        rc = -ENOENT;
+    if (rc == 0 && n->inode.nlink >= FS_LINK_MAX)
+        rc = -EMLINK;
+    if (rc)
+        return rc;
+    struct inode next = n->inode, next_dir = with_name(dir, false, now);
+    struct change c;
+    next.nlink++;
+    next.ctime = now;
+    change_begin(&c, fs);
+    if (n->embedded)
+        change_put_reference(&c, n->home, n->home_name, n->ino, next.mode);
+    change_put_reference(&c, dir->ino, name, n->ino, next.mode);
+    change_put_inode_at(&c, n->ino, &next, (struct node_home){0});
+    change_put_inode(&c, dir, &next_dir);
+    rc = change_commit(&c, (struct node *[]){n, dir}, 2);
+    if (rc)
+        return rc;
+    pthread_mutex_lock(&n->mu);
+    n->inode = next;
+    node_set_home(n, (struct node_home){0});
+    pthread_mutex_unlock(&n->mu);
+    node_publish(dir, &next_dir);
+    return 0;
+}
+
+int fs_link(struct fs *fs, uint64_t ino, uint64_t dir, const char *name, struct stat *st)
+{
+    if (fs->options.read_only)
+        return -EROFS;
+    struct node *n = node_pin(fs, ino), *d = node_pin(fs, dir);
+    int rc = n && d ? 0 : -ESTALE;
+    if (rc == 0 && S_ISDIR(n->inode.mode))
+        rc = -EPERM;
+    if (rc == 0) {
+        pthread_rwlock_wrlock(&d->op);
+        pthread_rwlock_wrlock(&n->op);
+        rc = link_in(fs, n, d, name);
+        pthread_rwlock_unlock(&n->op);
+        pthread_rwlock_unlock(&d->op);
+    }
+    if (rc == 0) {
+        node_add_lookup(fs, n);
+        node_stat(n, st);
+    }
+    node_unpin(fs, n);
+    node_unpin(fs, d);
+    return rc;
+}

@@ -1,0 +1,235 @@
+/* The table of nodes (fs_internal.h). */
+#include "fs_internal.h"
+
+static struct shard *shard_of(struct fs *fs, uint64_t ino)
+{
+    return &fs->shard[ino % FS_SHARDS];
+}
+
+static struct node **bucket_of(struct shard *s, uint64_t ino)
+{
+    return &s->bucket[ino / FS_SHARDS & (s->bucket_count - 1)];
+}
+
+void node_table_init(struct fs *fs)
+{
+    for (int i = 0; i < FS_SHARDS; i++) {
+        struct shard *s = &fs->shard[i];
+        pthread_mutex_init(&s->mu, NULL);
+        s->bucket_count = 16;
+        s->bucket = mem_zalloc(s->bucket_count * sizeof *s->bucket);
+    }
+}
+
+static void node_free(struct node *n)
+{
+    pthread_rwlock_destroy(&n->op);
+    pthread_mutex_destroy(&n->mu);
+    inode_free(&n->inode);
+    free(n->home_name);
+    free(n);
+}
+
+void node_table_free(struct fs *fs)
+{
+    for (int i = 0; i < FS_SHARDS; i++) {
+        struct shard *s = &fs->shard[i];
+        for (size_t b = 0; b < s->bucket_count; b++)
+            while (s->bucket[b]) {
+                struct node *n = s->bucket[b];
+                s->bucket[b] = n->chain;
+                node_free(n);
+            }
+        free(s->bucket);
+        pthread_mutex_destroy(&s->mu);
+    }
+}
+
+/* shard.mu held. */
+static struct node *find(struct shard *s, uint64_t ino)
+{
+    struct node *n = *bucket_of(s, ino);
+    while (n && n->ino != ino)
+        n = n->chain;
+    return n;
+}
+
+static void grow(struct shard *s)
+{
+    struct node **old = s->bucket;
+    size_t old_count = s->bucket_count;
+    s->bucket_count *= 2;
+    s->bucket = mem_zalloc(s->bucket_count * sizeof *s->bucket);
+    for (size_t b = 0; b < old_count; b++)
+        while (old[b]) {
+            struct node *n = old[b], **to = bucket_of(s, n->ino);
+            old[b] = n->chain;
+            n->chain = *to;
+            *to = n;
+        }
+    free(old);
+}
+
+struct node *node_pin(struct fs *fs, uint64_t ino)
+{
+    struct shard *s = shard_of(fs, ino);
+    pthread_mutex_lock(&s->mu);
+    struct node *n = find(s, ino);
+    if (n)
+        n->pins++;
+    pthread_mutex_unlock(&s->mu);
+    return n;
+}
+
+/* Takes the node out of the table if nobody needs it any more. shard.mu held. */
+static bool evict(struct shard *s, struct node *n)
+{
+    if (n->pins > 0 || n->nlookup > 0)
+        return false;
+    struct node **at = bucket_of(s, n->ino);
+    while (*at != n)
+        at = &(*at)->chain;
+    *at = n->chain;
+    s->count--;
+    s->evictions++;
+    return true;
+}
+
+static void after_eviction(struct fs *fs, struct node *n)
+{
+    if (n->orphan && n->garbage_recorded)
+        garbage_add(fs, n->ino);
+    node_free(n);
+}
+
+void node_unpin(struct fs *fs, struct node *n)
+{
+    if (!n)
+        return;
+    struct shard *s = shard_of(fs, n->ino);
+    pthread_mutex_lock(&s->mu);
+    assert(n->pins > 0);
+    n->pins--;
+    bool gone = evict(s, n);
+    pthread_mutex_unlock(&s->mu);
+    if (gone)
+        after_eviction(fs, n);
+}
+
+void fs_forget(struct fs *fs, uint64_t ino, uint64_t count)
+{
+    struct shard *s = shard_of(fs, ino);
+    pthread_mutex_lock(&s->mu);
+    struct node *n = find(s, ino);
+    bool gone = false;
+    if (n) {
+        n->nlookup -= count < n->nlookup ? count : n->nlookup;
+        gone = evict(s, n);
+    }
+    pthread_mutex_unlock(&s->mu);
+    if (gone)
+        after_eviction(fs, n);
+}
+
+void node_add_lookup(struct fs *fs, struct node *n)
+{
+    struct shard *s = shard_of(fs, n->ino);
+    pthread_mutex_lock(&s->mu);
+    n->nlookup++;
+    pthread_mutex_unlock(&s->mu);
+}
+
+uint64_t node_evictions(struct fs *fs, uint64_t ino)
+{
+    struct shard *s = shard_of(fs, ino);
+    pthread_mutex_lock(&s->mu);
+    uint64_t e = s->evictions;
+    pthread_mutex_unlock(&s->mu);
+    return e;
+}
+
+void node_set_home(struct node *n, struct node_home home)
+{
+    free(n->home_name);
+    n->embedded = home.embedded;
+    n->home = home.dir;
+    n->home_name = home.embedded ? mem_printf("%s", home.name) : NULL;
+}
+
+static struct node *node_new(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home)
+{
+    struct node *n = mem_zalloc(sizeof *n);
+    n->ino = ino;
+    n->inode = *i;
+    i->target = NULL;
+    pthread_rwlock_init(&n->op, NULL);
+    pthread_mutex_init(&n->mu, NULL);
+    node_set_home(n, home);
+    atomic_init(&n->last_sequence, store_last_sequence(fs->store));
+    return n;
+}
+
+static struct node *adopt(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home,
+                          bool check, uint64_t evictions)
+{
+    struct shard *s = shard_of(fs, ino);
+    struct node *n = NULL;
+    pthread_mutex_lock(&s->mu);
+    n = find(s, ino);
+    if (!n && (!check || s->evictions == evictions)) {
+        n = node_new(fs, ino, i, home);
+        if (++s->count > s->bucket_count)
+            grow(s);
+        struct node **at = bucket_of(s, ino);
+        n->chain = *at;
+        *at = n;
+    }
+    if (n)
+        n->pins++;
+    pthread_mutex_unlock(&s->mu);
+    inode_free(i);
+    return n;
+}
+
+struct node *node_adopt(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home,
+                        uint64_t evictions)
+{
+    return adopt(fs, ino, i, home, true, evictions);
+}
+
+struct node *node_adopt_new(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home)
+{
+    return adopt(fs, ino, i, home, false, 0);
+}
+
+void node_stat(struct node *n, struct stat *st)
+{
+    pthread_mutex_lock(&n->mu);
+    inode_to_stat(n->ino, &n->inode, st);
+    pthread_mutex_unlock(&n->mu);
+}
+
+void node_publish(struct node *n, const struct inode *next)
+{
+    pthread_mutex_lock(&n->mu);
+    n->inode = *next;
+    pthread_mutex_unlock(&n->mu);
+}
+
+int node_load(struct fs *fs, uint64_t ino, struct node **out)
+{
+    struct buf value = BUF_INIT;
+    struct inode i;
+    struct fs_key key = key_of(KEY_INODE, ino);
+    int rc = 0;
+    for (*out = node_pin(fs, ino); rc == 0 && !*out;) {
+        uint64_t evictions = node_evictions(fs, ino);
+        rc = store_get(fs->store, NULL, key_slice(&key), &value);
+        if (rc == 0)
+            rc = inode_decode(&i, buf_slice(&value));
+        if (rc == 0)
+            *out = node_adopt(fs, ino, &i, (struct node_home){0}, evictions);
+    }
+    buf_free(&value);
+    return rc;
+}

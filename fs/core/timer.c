@@ -1,0 +1,80 @@
+/* The commit timer: what nobody synced is on stable storage after `commit_seconds`. sync(2) does
+ * not reach a FUSE filesystem, so this is what bounds the window. */
+#include <errno.h>
+
+#include "fs_internal.h"
+
+struct commit_timer {
+    pthread_t thread;
+    pthread_mutex_t mu;
+    pthread_cond_t wake;
+    bool stop; /* guarded by mu */
+};
+
+static struct timespec deadline(double seconds)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += (time_t)seconds;
+    t.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_sec++;
+        t.tv_nsec -= 1000000000;
+    }
+    return t;
+}
+
+static void *run(void *arg)
+{
+    struct fs *fs = arg;
+    struct commit_timer *t = fs->timer;
+    bool told = false;
+    pthread_mutex_lock(&t->mu);
+    while (!t->stop) {
+        struct timespec until = deadline(fs->options.commit_seconds);
+        while (!t->stop && pthread_cond_timedwait(&t->wake, &t->mu, &until) != ETIMEDOUT)
+            ;
+        pthread_mutex_unlock(&t->mu);
+        int rc = store_sync(fs->store, 0);
+        if (rc && !told)
+            fs_log(fs, "the store takes no more writes: %s", fail_text());
+        told = told || rc;
+        pthread_mutex_lock(&t->mu);
+    }
+    pthread_mutex_unlock(&t->mu);
+    return NULL;
+}
+
+int timer_start(struct fs *fs)
+{
+    struct commit_timer *t = mem_zalloc(sizeof *t);
+    pthread_condattr_t attr;
+    pthread_mutex_init(&t->mu, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&t->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    fs->timer = t;
+    int rc = pthread_create(&t->thread, NULL, run, fs);
+    if (rc == 0)
+        return 0;
+    free(t);
+    fs->timer = NULL;
+    return fail(-rc, "%s: cannot start a thread", fs->dir);
+}
+
+void timer_stop(struct fs *fs)
+{
+    struct commit_timer *t = fs->timer;
+    if (!t)
+        return;
+    pthread_mutex_lock(&t->mu);
+    t->stop = true;
+    pthread_cond_signal(&t->wake);
+    pthread_mutex_unlock(&t->mu);
+    pthread_join(t->thread, NULL);
+    pthread_cond_destroy(&t->wake);
+    pthread_mutex_destroy(&t->mu);
+    free(t);
+    fs->timer = NULL;
+}

@@ -1,0 +1,170 @@
+/* Extended attributes: one record each. Names are of the namespaces user., trusted. and security.;
+ * who may use which is the kernel's to say. */
+#include <linux/xattr.h>
+#include <stdio.h>
+
+#include "fs_internal.h"
+
+#define VALUE_MAX 65536
+
+static int check_name(const char *name)
+{
+    static const char *const spaces[] = {"user.", "trusted.", "security."};
+    if (strlen(name) > FS_NAME_MAX)
+        return -ERANGE;
+    for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++)
+        if (strncmp(name, spaces[i], strlen(spaces[i])) == 0)
+            return name[strlen(spaces[i])] ? 0 : -EINVAL;
+    return -EOPNOTSUPP;
+}
+
+/* False: the inode says that it has none. The kernel asks for one before many a write. */
+static bool may_have(struct node *n)
+{
+    pthread_mutex_lock(&n->mu);
+    bool yes = n->inode.flags & INODE_HAS_XATTR;
+    pthread_mutex_unlock(&n->mu);
+    return yes;
+}
+
+int fs_getxattr(struct fs *fs, uint64_t ino, const char *name, void *value, size_t size)
+{
+    struct node *n = node_pin(fs, ino);
+    struct buf found = BUF_INIT;
+    if (!n)
+        return -ESTALE;
+    int rc = check_name(name);
+    if (rc == 0 && !may_have(n))
+        rc = -ENODATA;
+    if (rc == 0) {
+        struct fs_key key = key_named(KEY_XATTR, ino, name);
+        rc = store_get(fs->store, NULL, key_slice(&key), &found);
+        if (rc == -ENOENT)
+            rc = -ENODATA;
+    }
+    if (rc == 0 && size > 0 && found.len > size)
+        rc = -ERANGE;
+    if (rc == 0) {
+        if (size > 0 && found.len > 0)
+            memcpy(value, found.data, found.len);
+        rc = (int)found.len;
+    }
+    buf_free(&found);
+    node_unpin(fs, n);
+    return fs_error(fs, ino, rc);
+}
+
+int fs_listxattr(struct fs *fs, uint64_t ino, char *list, size_t size)
+{
+    struct node *n = node_pin(fs, ino);
+    struct fs_key prefix = key_of(KEY_XATTR, ino);
+    size_t total = 0;
+    int rc = 0;
+    if (!n)
+        return -ESTALE;
+    struct iter *it = may_have(n) ? store_iter(fs->store, NULL) : iter_empty(0);
+    for (iter_seek(it, key_slice(&prefix));
+         it->valid && slice_starts_with(it->key, key_slice(&prefix)); iter_next(it)) {
+        size_t len = it->key.len - prefix.len;
+        if (size > 0 && total + len + 1 > size) {
+            rc = -ERANGE;
+            break;
+        }
+        if (size > 0) {
+            memcpy(list + total, it->key.data + prefix.len, len);
+            list[total + len] = 0;
+        }
+        total += len + 1;
+    }
+    if (rc == 0)
+        rc = it->status;
+    iter_destroy(it);
+    node_unpin(fs, n);
+    return rc ? fs_error(fs, ino, rc) : (int)total;
+}
+
+/* A change of one attribute (value NULL: it goes) and the inode's ctime. op held exclusively. */
+static int change_xattr(struct fs *fs, struct node *n, const char *name, const struct slice *value)
+{
+    struct inode next = n->inode;
+    struct change c;
+    bool first_garbage = value && n->orphan && !n->garbage_recorded;
+    next.ctime = fs_now();
+    if (value)
+        next.flags |= INODE_HAS_XATTR;
+    change_begin(&c, fs);
+    if (value)
+        change_put(&c, key_named(KEY_XATTR, n->ino, name), *value);
+    else
+        change_delete(&c, key_named(KEY_XATTR, n->ino, name));
+    if (first_garbage)
+        change_put_garbage(&c, n->ino, 0, true);
+    change_put_inode(&c, n, &next);
+    int rc = change_commit(&c, &n, 1);
+    if (rc)
+        return rc;
+    node_publish(n, &next);
+    if (first_garbage) {
+        pthread_mutex_lock(&n->mu);
+        n->garbage_recorded = true;
+        pthread_mutex_unlock(&n->mu);
+    }
+    return 0;
+}
+
+/* Is it there? 0 or -ENODATA. */
+static int exists(struct fs *fs, struct node *n, const char *name)
+{
+    struct fs_key key = key_named(KEY_XATTR, n->ino, name);
+    struct buf value = BUF_INIT;
+    int rc = may_have(n) ? store_get(fs->store, NULL, key_slice(&key), &value) : -ENOENT;
+    buf_free(&value);
+    return rc == -ENOENT ? -ENODATA : rc;
+}
+
+int fs_setxattr(struct fs *fs, uint64_t ino, const char *name, const void *value, size_t size,
+                int flags)
+{
+    int rc = check_name(name);
+    if (rc == 0 && fs->options.read_only)
+        rc = -EROFS;
+    if (rc == 0 && size > VALUE_MAX)
+        rc = -E2BIG;
+    if (rc)
+        return rc;
+    struct node *n = node_pin(fs, ino);
+    if (!n)
+        return -ESTALE;
+    pthread_rwlock_wrlock(&n->op);
+    if (flags & (XATTR_CREATE | XATTR_REPLACE)) {
+        rc = exists(fs, n, name);
+        if (rc == 0 && (flags & XATTR_CREATE))
+            rc = -EEXIST;
+        else if (rc == -ENODATA && !(flags & XATTR_REPLACE))
+            rc = 0;
+    }
+    if (rc == 0)
+        rc = change_xattr(fs, n, name, &(struct slice){value, size});
+    pthread_rwlock_unlock(&n->op);
+    node_unpin(fs, n);
+    return fs_error(fs, ino, rc);
+}
+
+int fs_removexattr(struct fs *fs, uint64_t ino, const char *name)
+{
+    int rc = check_name(name);
+    if (rc == 0 && fs->options.read_only)
+        rc = -EROFS;
+    if (rc)
+        return rc;
+    struct node *n = node_pin(fs, ino);
+    if (!n)
+        return -ESTALE;
+    pthread_rwlock_wrlock(&n->op);
+    rc = exists(fs, n, name);
+    if (rc == 0)
+        rc = change_xattr(fs, n, name, NULL);
+    pthread_rwlock_unlock(&n->op);
+    node_unpin(fs, n);
+    return fs_error(fs, ino, rc);
+}

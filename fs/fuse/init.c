@@ -1,0 +1,143 @@
+/* What the session and the kernel agree on when the mount begins (FUSE's INIT).
+ *
+ * Two things libfuse before 3.17 never sends, whatever one asks for:
+ *   PARALLEL_DIROPS      without it the kernel lets only one lookup or readdir at a time into a
+ *                        directory;
+ *   HANDLE_KILLPRIV_V2   without it the kernel asks for security.capability before every write.
+ * With it, taking suid and sgid away is our duty: ops_attr.c, ops_data.c. So its answer to INIT is
+ * amended on the way to the kernel, in functions of our own for read and writev: they watch for the
+ * one INIT request, and afterwards only pass on. */
+#include "internal.h"
+
+#include <assert.h>
+#include <linux/fuse.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define MAX_WRITE (1u << 20)
+#define MAX_BACKGROUND 64 /* reads ahead and collected writes that may be under way at a time */
+
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+#define CAN(conn, flag) fuse_get_feature_flag(conn, flag)
+#define WANT(conn, flag) fuse_set_feature_flag(conn, flag)
+#define REFUSE(conn, flag) fuse_unset_feature_flag(conn, flag)
+#else
+#define CAN(conn, flag) (((conn)->capable & (flag)) != 0)
+#define WANT(conn, flag) ((conn)->want |= (flag))
+#define REFUSE(conn, flag) ((conn)->want &= ~(unsigned)(flag))
+#endif
+
+void init_negotiate(void *userdata, struct fuse_conn_info *conn)
+{
+    struct session *s = userdata;
+    static const unsigned wanted[] = {
+        FUSE_CAP_ASYNC_READ,         FUSE_CAP_ASYNC_DIO,        FUSE_CAP_PARALLEL_DIROPS,
+        FUSE_CAP_READDIRPLUS,        FUSE_CAP_READDIRPLUS_AUTO, FUSE_CAP_CACHE_SYMLINKS,
+#ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
+        FUSE_CAP_HANDLE_KILLPRIV_V2,
+#endif
+    };
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        if (CAN(conn, wanted[i]))
+            WANT(conn, wanted[i]);
+    }
+    REFUSE(conn, FUSE_CAP_ATOMIC_O_TRUNC);  /* there is no OPEN that could truncate */
+    REFUSE(conn, FUSE_CAP_AUTO_INVAL_DATA); /* nobody changes data behind the kernel's back */
+    REFUSE(conn, FUSE_CAP_SPLICE_READ);     /* the data goes to and from memory */
+    REFUSE(conn, FUSE_CAP_SPLICE_WRITE);
+    REFUSE(conn, FUSE_CAP_SPLICE_MOVE);
+    REFUSE(conn, FUSE_CAP_HANDLE_KILLPRIV); /* V2 is meant; that of the older one is not done */
+    REFUSE(conn, FUSE_CAP_DONT_MASK);       /* the kernel applies the umask */
+    if (s->o->writeback && CAN(conn, FUSE_CAP_WRITEBACK_CACHE))
+        WANT(conn, FUSE_CAP_WRITEBACK_CACHE);
+    conn->max_write = MAX_WRITE;
+    conn->max_background = MAX_BACKGROUND;
+    conn->congestion_threshold = MAX_BACKGROUND * 3 / 4;
+    conn->time_gran = 1;
+    /* The answer follows this function at once, and the kernel holds all other requests back until
+     * it is there. */
+    if (s->o->ready == NULL || s->o->ready(s->o->ready_arg) == 0)
+        atomic_store(&s->ready, true);
+    else
+        fuse_session_exit(s->se);
+}
+
+#if FUSE_VERSION < FUSE_MAKE_VERSION(3, 17)
+
+/* The number of the INIT request that waits for its answer; 0: none (FUSE's numbers begin at 2). */
+static _Atomic uint64_t init_unique;
+static _Atomic uint32_t init_offered; /* the flags that it offers */
+
+static ssize_t watch_read(int fd, void *p, size_t size, void *userdata)
+{
+    struct fuse_in_header head;
+    struct fuse_init_in in;
+    ssize_t n = read(fd, p, size);
+    (void)userdata;
+    if (n < (ssize_t)sizeof head)
+        return n;
+    memcpy(&head, p, sizeof head);
+    if (head.opcode == FUSE_INIT && n >= (ssize_t)(sizeof head + sizeof in)) {
+        memcpy(&in, (char *)p + sizeof head, sizeof in);
+        atomic_store(&init_offered, in.flags);
+        atomic_store(&init_unique, head.unique);
+    }
+    return n;
+}
+
+/* An answer to INIT is a header and a fuse_init_out; an error, or one of an older format, has less.
+ */
+static ssize_t amend_init(int fd, const struct iovec *iov, int count)
+{
+    char bytes[sizeof(struct fuse_out_header) + sizeof(struct fuse_init_out)];
+    struct fuse_out_header head;
+    struct fuse_init_out out;
+    size_t len = 0;
+    for (int i = 0; i < count; i++) {
+        if (iov[i].iov_len > sizeof bytes - len)
+            return writev(fd, iov, count);
+        memcpy(bytes + len, iov[i].iov_base, iov[i].iov_len);
+        len += iov[i].iov_len;
+    }
+    memcpy(&head, bytes, sizeof head);
+    if (len != sizeof bytes || head.error != 0)
+        return writev(fd, iov, count);
+    memcpy(&out, bytes + sizeof head, sizeof out);
+    out.flags |= atomic_load(&init_offered) & (FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV_V2);
+    memcpy(bytes + sizeof head, &out, sizeof out);
+    return write(fd, bytes, len);
+}
+
+static ssize_t watch_writev(int fd, struct iovec *iov, int count, void *userdata)
+{
+    uint64_t waiting = atomic_load_explicit(&init_unique, memory_order_relaxed);
+    (void)userdata;
+    assert(count > 0 && iov[0].iov_len >= sizeof(struct fuse_out_header));
+    if (waiting != 0) {
+        struct fuse_out_header head;
+        memcpy(&head, iov[0].iov_base, sizeof head);
+        if (head.unique == waiting) {
+            atomic_store(&init_unique, 0);
+            return amend_init(fd, iov, count);
+        }
+    }
+    return writev(fd, iov, count);
+}
+
+int init_patch_install(struct session *s)
+{
+    static const struct fuse_custom_io io = {.writev = watch_writev, .read = watch_read};
+    int r = fuse_session_custom_io(s->se, &io, fuse_session_fd(s->se));
+    return r < 0 ? fail(r, "libfuse: fuse_session_custom_io: %s", fail_name(r)) : 0;
+}
+
+#else
+
+int init_patch_install(struct session *s)
+{
+    (void)s;
+    return 0;
+}
+
+#endif

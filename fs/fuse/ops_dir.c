@@ -1,0 +1,128 @@
+/* Requests on directories: opendir, readdir(plus), releasedir, fsyncdir. The handle of an open
+ * directory is its struct fs_dir. */
+#include "reply.h"
+
+#include <assert.h>
+#include <linux/fuse.h>
+#include <string.h>
+
+static struct fs_dir *dir_of(const struct fuse_file_info *fi)
+{
+    return (struct fs_dir *)(uintptr_t)fi->fh;
+}
+
+static void opendir_(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct fs *fs = fs_of(req);
+    struct fs_dir *d = NULL;
+    int r = fs_opendir(fs, ino, &d);
+    if (r < 0) {
+        reply_status(req, r);
+        return;
+    }
+    fi->fh = (uintptr_t)d;
+    if (fuse_reply_open(req, fi) < 0)
+        fs_closedir(fs, d);
+}
+
+/* An answer to readdir in the making. */
+struct listing {
+    fuse_req_t req;
+    char *p;
+    size_t used, size;
+};
+
+static bool is_dot_or_dotdot(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+static bool add_entry(void *arg, const char *name, const struct stat *st, uint64_t next)
+{
+    struct listing *l = arg;
+    size_t room = l->size - l->used;
+    size_t need = fuse_add_direntry(l->req, l->p + l->used, room, name, st, (off_t)next);
+    if (need > room)
+        return false;
+    l->used += need;
+    return true;
+}
+
+/* "." and ".." get inode 0 in the entry (not in the listing): no reference goes to the kernel. */
+static bool add_entry_plus(void *arg, const char *name, const struct stat *st, uint64_t next)
+{
+    struct listing *l = arg;
+    struct fuse_entry_param e = reply_entry_of(st);
+    size_t room = l->size - l->used;
+    if (is_dot_or_dotdot(name))
+        e.ino = 0;
+    size_t need = fuse_add_direntry_plus(l->req, l->p + l->used, room, name, &e, (off_t)next);
+    if (need > room)
+        return false;
+    l->used += need;
+    return true;
+}
+
+/* Gives back the references of a listing that nobody received. */
+static void forget_listing(struct fs *fs, const char *p, size_t used)
+{
+    struct fuse_direntplus d;
+    for (size_t at = 0; at < used;) {
+        assert(used - at >= sizeof d);
+        memcpy(&d, p + at, sizeof d);
+        if (d.entry_out.nodeid != 0)
+            fs_forget(fs, d.entry_out.nodeid, 1);
+        at += FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET_DIRENTPLUS + d.dirent.namelen);
+    }
+}
+
+/* An error behind the first entries is told by the next call: what is in the buffer already holds
+ * references that must arrive. */
+static void list(fuse_req_t req, size_t size, off_t off, struct fs_dir *d, bool plus)
+{
+    struct fs *fs = fs_of(req);
+    struct listing l = {req, reply_buffer(size), 0, size};
+    int r = fs_readdir(fs, d, (uint64_t)off, plus, plus ? add_entry_plus : add_entry, &l);
+    if (r < 0 && l.used == 0)
+        reply_status(req, r);
+    else if (fuse_reply_buf(req, l.p, l.used) < 0 && plus)
+        forget_listing(fs, l.p, l.used);
+}
+
+static void readdir_(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                     struct fuse_file_info *fi)
+{
+    (void)ino;
+    list(req, size, off, dir_of(fi), false);
+}
+
+static void releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)ino;
+    fs_closedir(fs_of(req), dir_of(fi));
+    fuse_reply_err(req, 0);
+}
+
+/* Left out, it would be a silent success. */
+static void fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+    (void)datasync;
+    (void)fi;
+    reply_status(req, fs_sync_inode(fs_of(req), ino));
+}
+
+static void readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                        struct fuse_file_info *fi)
+{
+    (void)ino;
+    list(req, size, off, dir_of(fi), true);
+}
+
+void ops_dir(struct fuse_lowlevel_ops *ops)
+{
+    ops->opendir = opendir_;
+    ops->readdir = readdir_;
+    ops->releasedir = releasedir;
+    ops->fsyncdir = fsyncdir;
+    ops->readdirplus = readdirplus;
+}

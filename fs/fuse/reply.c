@@ -1,0 +1,33 @@
+/* The buffer in which a thread of the loop builds an answer: kept from request to request, since
+ * the answers of a large read need a megabyte, and freed when the thread ends. */
+#include "reply.h"
+
+#include <stdlib.h>
+
+struct thread_buffer {
+    size_t size;
+    char bytes[];
+};
+
+static pthread_key_t key;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void make_key(void)
+{
+    /* Fails only where a process uses all its keys. */
+    if (pthread_key_create(&key, free) != 0)
+        abort();
+}
+
+char *reply_buffer(size_t size)
+{
+    pthread_once(&once, make_key);
+    struct thread_buffer *b = pthread_getspecific(key);
+    if (b == NULL || b->size < size) {
+        free(b);
+        b = mem_alloc(sizeof *b + size);
+        b->size = size;
+        pthread_setspecific(key, b);
+    }
+    return b->bytes;
+}

@@ -1,0 +1,67 @@
+/* What every operation needs: the filesystem of a request, the one answer it gets, a buffer for it.
+ *
+ * Rule: a handler answers its request exactly once, also on every error path, and touches the
+ * request no more afterwards. Handlers run in any of the loop's threads, side by side. */
+#ifndef FS_FUSE_REPLY_H
+#define FS_FUSE_REPLY_H
+
+#include "internal.h"
+
+/* This mount is the only way to the store, so what the kernel knows stays true until the kernel
+ * itself changes it: names, attributes and missing names are cached for a year. */
+#define REPLY_TIMEOUT (365.0 * 24 * 3600)
+
+static inline struct fs *fs_of(fuse_req_t req)
+{
+    return ((struct session *)fuse_req_userdata(req))->fs;
+}
+
+/* The positive errno that FUSE wants; codes that errno lacks are I/O errors. */
+static inline int reply_errno(int r)
+{
+    return r > -4096 ? -r : EIO;
+}
+
+/* Answers with success (0) or the error r. */
+static inline void reply_status(fuse_req_t req, int r)
+{
+    fuse_reply_err(req, r < 0 ? reply_errno(r) : 0);
+}
+
+static inline struct fuse_entry_param reply_entry_of(const struct stat *st)
+{
+    return (struct fuse_entry_param){
+        .ino = st->st_ino,
+        .attr = *st,
+        .attr_timeout = REPLY_TIMEOUT,
+        .entry_timeout = REPLY_TIMEOUT,
+    };
+}
+
+/* Answers with the entry, whose reference the kernel takes over, or with the error r. An answer
+ * that did not arrive (the connection is gone) leaves the reference here: it is given back. */
+static inline void reply_entry(fuse_req_t req, int r, const struct stat *st)
+{
+    struct fs *fs = fs_of(req);
+    struct fuse_entry_param e;
+    if (r < 0) {
+        reply_status(req, r);
+        return;
+    }
+    e = reply_entry_of(st);
+    if (fuse_reply_entry(req, &e) < 0)
+        fs_forget(fs, st->st_ino, 1);
+}
+
+static inline void reply_attr(fuse_req_t req, int r, const struct stat *st)
+{
+    if (r < 0)
+        reply_status(req, r);
+    else
+        fuse_reply_attr(req, st, REPLY_TIMEOUT);
+}
+
+/* At least `size` bytes for an answer, the same ones for the thread's next request; never NULL. */
+char *reply_buffer(size_t size);
+
+#endif

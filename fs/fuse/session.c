@@ -1,0 +1,149 @@
+/* A mount from its beginning to its end: see session.h. */
+#include "internal.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "mountinfo.h"
+
+/* libfuse's log function has no argument, so the process's one session is found here. */
+static struct session *logging;
+static char last_line[512]; /* of libfuse, before the session was ready: why it failed */
+
+static void take_line(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+    struct session *s = logging;
+    char line[sizeof last_line];
+    (void)level;
+    vsnprintf(line, sizeof line, fmt, ap);
+    line[strcspn(line, "\n")] = '\0';
+    const char *text = strncmp(line, "fuse: ", 6) == 0 ? line + 6 : line;
+    if (text[0] == '\0')
+        return;
+    if (s == NULL || !atomic_load(&s->ready))
+        snprintf(last_line, sizeof last_line, "%s", text);
+    if (s && s->o->log && (atomic_load(&s->ready) || s->o->debug))
+        s->o->log(text);
+}
+
+void session_options_init(struct session_options *o)
+{
+    *o = (struct session_options){.threads = 16};
+}
+
+/* One -o for libfuse. Commas and backslashes in a value are escaped for its parser. */
+static int add(char **opts, const char *name, const char *value)
+{
+    char *opt = mem_printf("%s%s", name, value);
+    int r = fuse_opt_add_opt_escaped(opts, opt);
+    free(opt);
+    return r;
+}
+
+static int build_args(const struct session_options *o, struct fuse_args *args)
+{
+    char *opts = NULL;
+    int r = add(&opts, "fsname=", o->source) | add(&opts, "subtype=", SESSION_SUBTYPE);
+    assert(!(o->allow_other && o->allow_root));
+    if (!o->private_mode)
+        r |= fuse_opt_add_opt(&opts, "default_permissions");
+    if (o->allow_other)
+        r |= fuse_opt_add_opt(&opts, "allow_other");
+    if (o->allow_root)
+        r |= fuse_opt_add_opt(&opts, "allow_root");
+    if (o->read_only)
+        r |= fuse_opt_add_opt(&opts, "ro");
+    if (o->debug)
+        r |= fuse_opt_add_opt(&opts, "debug");
+    if (o->flags)
+        r |= fuse_opt_add_opt(&opts, o->flags);
+    r |= fuse_opt_add_arg(args, "skeinfs") | fuse_opt_add_arg(args, "-o") |
+         (opts ? fuse_opt_add_arg(args, opts) : -1);
+    free(opts);
+    return r ? fail(-ENOMEM, "libfuse's options: out of memory") : 0;
+}
+
+static struct fuse_lowlevel_ops operations(void)
+{
+    struct fuse_lowlevel_ops ops = {.init = init_negotiate};
+    ops_names(&ops);
+    ops_attr(&ops);
+    ops_data(&ops);
+    ops_dir(&ops);
+    ops_xattr(&ops);
+    return ops;
+}
+
+/* Which line of the mount table the new mount is: so that later no other mount at the same place is
+ * taken for it. */
+static void remember_mount(struct session *s, struct mount_id *id)
+{
+    struct mount_entry e;
+    if (mountinfo_find(s->o->mountpoint, &e) < 0)
+        return;
+    *id = e.id;
+    s->mount = id;
+    mountinfo_entry_free(&e);
+}
+
+static int serve(struct session *s)
+{
+    int r = init_patch_install(s);
+    if (r < 0)
+        return r;
+    r = stop_start(s);
+    if (r < 0)
+        return r;
+    r = loop_run(s);
+    stop_end(s);
+    if (r == 0 && !atomic_load(&s->ready))
+        r = fail(-EINTR, "%s",
+                 last_line[0] ? last_line : "it was stopped before the mount answered");
+    return r;
+}
+
+/* Has the kernel closed the connection, because the last use of the mount is gone? */
+static bool kernel_ended(const struct session *s)
+{
+    struct pollfd fd = {.fd = fuse_session_fd(s->se)};
+    return poll(&fd, 1, 0) == 1 && (fd.revents & POLLERR);
+}
+
+int session_run(struct fs *fs, const struct session_options *o)
+{
+    struct session s = {.fs = fs, .o = o, .loop_thread = pthread_self()};
+    struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+    struct fuse_lowlevel_ops ops = operations();
+    struct mount_id id;
+    int r = build_args(o, &args);
+    if (r < 0)
+        goto out;
+    logging = &s;
+    fuse_set_log_func(take_line);
+    s.se = fuse_session_new(&args, &ops, sizeof ops, &s);
+    if (s.se == NULL) {
+        r = fail(-EINVAL, "%s", last_line[0] ? last_line : "libfuse refused the options");
+        goto out;
+    }
+    if (fuse_session_mount(s.se, o->mountpoint) != 0) {
+        /* fusermount3 has its say on stderr itself. */
+        r = fail(-EPERM, "%s", last_line[0] ? last_line : "fusermount3 refused (see above)");
+        goto out;
+    }
+    remember_mount(&s, &id);
+    r = serve(&s);
+    /* One that was detached while in use, or covered by another mount, must not be unmounted by its
+     * path: destroying the session cuts it off. */
+    if (kernel_ended(&s) || stop_still_mounted(&s))
+        fuse_session_unmount(s.se);
+out:
+    if (s.se)
+        fuse_session_destroy(s.se);
+    fuse_set_log_func(NULL);
+    logging = NULL;
+    fuse_opt_free_args(&args);
+    return r;
+}

@@ -1,0 +1,47 @@
+/* A mount of one filesystem: from fuse_session_new to the last answer. Called by fs/cmd alone, once
+ * in a process.
+ *
+ * Threads: the caller's thread runs the session; requests are served by threads of its own; one
+ * more waits for signals. Signals SIGTERM, SIGINT and SIGHUP must be blocked in every thread
+ * (session_block_signals before the first thread is made), because a handler that ran in some other
+ * thread could not end the loop. */
+#ifndef FS_FUSE_SESSION_H
+#define FS_FUSE_SESSION_H
+
+#include "../core/fs.h"
+
+#define SESSION_SUBTYPE "skeinfs"
+#define SESSION_FSTYPE "fuse." SESSION_SUBTYPE /* as the mount table shows it */
+#define SESSION_MAX_THREADS 1024
+
+struct session_options {
+    const char *source;     /* the STORE's absolute path: the first column of the mount table */
+    const char *mountpoint; /* absolute, without symlinks */
+    bool read_only;
+    bool allow_other;  /* users other than the mount's owner may use it */
+    bool allow_root;   /* only root besides the owner; not together with allow_other */
+    bool private_mode; /* the kernel checks no access rights: for one user's own mount */
+    bool writeback;    /* the kernel collects writes in its page cache */
+    bool debug;        /* libfuse logs every request */
+    unsigned threads;  /* at most so many requests at a time; 1 to SESSION_MAX_THREADS */
+    const char *flags; /* more mount options for libfuse, separated by commas; NULL: none */
+    /* Called once, when the kernel and the session have agreed: from now on the mount answers.
+     * A negative result ends the session. */
+    int (*ready)(void *arg);
+    void *ready_arg;
+    /* One line without a newline; from any thread, after `ready`. Before, lines go into the text of
+     * the error that session_run returns. */
+    void (*log)(const char *line);
+};
+
+void session_options_init(struct session_options *o);
+
+/* Blocks the signals that end a session. Before any thread is started, fs_open included. */
+void session_block_signals(void);
+
+/* Mounts, serves until the filesystem is unmounted or a signal comes, and leaves no mount behind.
+ * Returns 0 when it was unmounted after `ready`; otherwise negative with words in fail_text(). The
+ * filesystem stays open: closing it is the caller's. */
+int session_run(struct fs *fs, const struct session_options *o);
+
+#endif
