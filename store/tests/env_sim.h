@@ -86,6 +86,10 @@ struct env *env_sim_cut_copy(struct env *e);
  * is open. */
 void env_sim_survive(struct env *e, enum sim_survival how, uint64_t seed);
 
+/* The process ended and starts again, but the power stayed: what was written and not synced can be
+ * read, and is not durable yet. Otherwise as env_sim_survive(). */
+void env_sim_restart(struct env *e);
+
 /* Notes every numbered call from now on (false: forgets them). */
 void env_sim_set_trace(struct env *e, bool on);
 /* All of them; Requires: no other thread uses the disk meanwhile. */

@@ -135,13 +135,10 @@ struct env *env_sim_cut_copy(struct env *e)
     return &to->env;
 }
 
-void env_sim_survive(struct env *e, enum sim_survival how, uint64_t seed)
+/* Counts start again, nothing is armed. mu held. */
+static void disarm(struct env_sim *s)
 {
-    struct env_sim *s = sim_of(e);
-    struct sim_random random = {seed};
-    pthread_mutex_lock(&s->mu);
     assert(s->open_files == 0);
-    sim_disk_settle(&s->disk, how, &random);
     memset(s->counts, 0, sizeof s->counts);
     memset(&s->fault, 0, sizeof s->fault);
     s->cut = false;
@@ -149,6 +146,23 @@ void env_sim_survive(struct env *e, enum sim_survival how, uint64_t seed)
     s->hook = NULL;
     s->hook_arg = NULL;
     forget_trace(s);
+}
+
+void env_sim_survive(struct env *e, enum sim_survival how, uint64_t seed)
+{
+    struct env_sim *s = sim_of(e);
+    struct sim_random random = {seed};
+    pthread_mutex_lock(&s->mu);
+    disarm(s);
+    sim_disk_settle(&s->disk, how, &random);
+    pthread_mutex_unlock(&s->mu);
+}
+
+void env_sim_restart(struct env *e)
+{
+    struct env_sim *s = sim_of(e);
+    pthread_mutex_lock(&s->mu);
+    disarm(s);
     pthread_mutex_unlock(&s->mu);
 }
 

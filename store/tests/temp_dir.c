@@ -24,6 +24,19 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
     return remove(path);
 }
 
+static int remove_inner(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+    return where->level ? remove_one(path, st, kind, where) : 0;
+}
+
+void temp_dir_clear(void)
+{
+    if (nftw(folder, remove_inner, 16, FTW_DEPTH | FTW_PHYS)) {
+        perror(folder);
+        abort();
+    }
+}
+
 void temp_dir_remove(void)
 {
     if (nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS))

@@ -36,6 +36,7 @@ struct workload {
     uint64_t stride;
     int outcomes; /* of SIM_RANDOM, besides the two extremes */
     atomic_uint_fast64_t calls, opened;
+    struct store_stats stats; /* summed up over the rounds */
 };
 
 /* ---------------------------------------------------------------- the store under test */
@@ -116,8 +117,8 @@ static void workload_init(struct workload *w, int threads, int commits, int sync
     w->rounds = 3;
     w->sync_percent = sync_percent;
     bool torture = sim_env_number("TORTURE", 0);
-    w->stride = sim_env_number("STRIDE", torture ? 1 : 3);
-    w->outcomes = torture ? 20 : 2;
+    w->stride = sim_env_number("STRIDE", 1);
+    w->outcomes = torture ? 20 : 3;
 }
 
 static void workload_free(struct workload *w)
@@ -255,6 +256,29 @@ static int cut_here(void *arg, enum sim_call call, const char *path)
     return 0;
 }
 
+/* The run must have been what this file says it is. */
+static void add_stats(struct workload *w)
+{
+    struct store_stats round;
+    store_get_stats(w->store, &round);
+    w->stats.switches += round.switches;
+    w->stats.flushes += round.flushes;
+    w->stats.compactions += round.compactions;
+}
+
+static void check_stats(const struct workload *w)
+{
+    printf("%llu calls, %llu stores opened after a cut; %llu memtable switches, %llu flushes, %llu "
+           "compactions\n",
+           (unsigned long long)w->calls, (unsigned long long)w->opened,
+           (unsigned long long)w->stats.switches, (unsigned long long)w->stats.flushes,
+           (unsigned long long)w->stats.compactions);
+    fflush(stdout);
+    MUST(w->calls > 100 && w->opened > 100, "the workload was too short");
+    MUST(w->stats.switches > 3 && w->stats.flushes > 3 && w->stats.compactions > 0,
+         "the workload was too small");
+}
+
 static void cut_everywhere(struct workload *w)
 {
     env_sim_set_hook(w->env, cut_here, w);
@@ -263,15 +287,12 @@ static void cut_everywhere(struct workload *w)
         run_threads(w, round);
         MUST(!w->ended, "the workload failed: %s", fail_text());
         history_check(&w->history, w->store, history_acked(&w->history), "before closing");
+        add_stats(w);
         int rc = store_close(w->store);
         MUST(rc == 0, "close: %s", fail_text());
     }
     env_sim_set_hook(w->env, NULL, NULL);
-    printf("%llu calls, %llu stores opened after a cut\n", (unsigned long long)w->calls,
-           (unsigned long long)w->opened);
-    fflush(stdout);
-    /* The run must have been what this file says it is. */
-    MUST(w->calls > 100 && w->opened > 100, "the workload was too short");
+    check_stats(w);
 }
 
 START_TEST(one_writer_loses_nothing_that_it_synced)
@@ -322,28 +343,84 @@ START_TEST(logs_without_zeroes_ahead_and_one_immutable_survive_as_well)
 }
 END_TEST
 
+/* A sync that takes its time: others append, switch memtables and flush meanwhile. */
+START_TEST(what_is_appended_during_a_sync_is_not_taken_for_durable)
+{
+    struct workload w;
+    workload_init(&w, 4, 25, 50);
+    env_sim_set_sync_us(w.env, 300);
+    cut_everywhere(&w);
+    workload_free(&w);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- the power goes under a running
  * store */
 
-/* Runs until the cut, closes, lets the power come back, checks; goes on with the same history. */
-static void live_through_cut(struct workload *w, uint64_t k, enum sim_survival how, int round)
+static char *describe(uint64_t k, int round)
 {
-    char *what = mem_printf("power cut at call %llu, round %d", (unsigned long long)k, round);
+    return mem_printf("cut at call %llu, round %d", (unsigned long long)k, round);
+}
+
+/* Runs until the cut, and closes. */
+static void run_until_cut(struct workload *w, uint64_t k, int round)
+{
     w->ended = false;
     env_sim_cut_at(w->env, k);
     if (store_open(DIR, &w->options, &w->store) == 0) {
         run_threads(w, round);
         int rc = store_close(w->store);
-        MUST(rc == 0 || env_sim_is_cut(w->env), "%s: close: %s", what, fail_text());
+        MUST(rc == 0 || env_sim_is_cut(w->env), "close: %s", fail_text());
     }
-    uint64_t at_least =
-        how == SIM_KEEP_ALL ? history_acked(&w->history) : history_acked_sync(&w->history);
-    env_sim_survive(w->env, how, w->seed + k);
+}
+
+/* Opens what came back, checks it, and goes on with the same history. */
+static void check_and_go_on(struct workload *w, uint64_t at_least, const char *what)
+{
     struct store *s = open_survivor(w, w->env, what);
     history_check(&w->history, s, at_least, what);
     history_rewind(&w->history, s);
     close_survivor(s, what);
+}
+
+static void live_through_cut(struct workload *w, uint64_t k, enum sim_survival how, int round)
+{
+    char *what = describe(k, round);
+    run_until_cut(w, k, round);
+    uint64_t at_least =
+        how == SIM_KEEP_ALL ? history_acked(&w->history) : history_acked_sync(&w->history);
+    env_sim_survive(w->env, how, w->seed + k);
+    check_and_go_on(w, at_least, what);
     free(what);
+}
+
+/* The process is killed and starts again, is killed in its recovery perhaps, and then the power
+ * goes. */
+static void live_through_kill_and_cut(struct workload *w, struct sim_random *r, int round)
+{
+    uint64_t k = 1 + sim_below(r, 150);
+    char *what = describe(k, round);
+    run_until_cut(w, k, round);
+    env_sim_restart(w->env);
+    if (sim_chance(r, 50)) {
+        env_sim_cut_at(w->env, 1 + sim_below(r, 40));
+        if (store_open(DIR, &w->options, &w->store) == 0)
+            store_close(w->store);
+        env_sim_restart(w->env);
+    }
+    struct store *s = open_survivor(w, w->env, what);
+    history_check(&w->history, s, history_acked(&w->history), what);
+    uint64_t last = store_last_sequence(s);
+    env_sim_cut_at(w->env, env_sim_count(w->env, SIM_ANY) + 1 + sim_below(r, 5));
+    store_close(s);
+    env_sim_survive(w->env, SIM_RANDOM, w->seed + k);
+    check_and_go_on(w, last, what);
+    free(what);
+}
+
+static int cuts_wanted(void)
+{
+    return sim_env_number("TORTURE", 0) ? 5000 : 700;
 }
 
 static void live_through_cuts(int threads, enum sim_survival how)
@@ -351,8 +428,7 @@ static void live_through_cuts(int threads, enum sim_survival how)
     struct workload w;
     workload_init(&w, threads, 30, 30);
     struct sim_random r = {w.seed};
-    int cuts = sim_env_number("TORTURE", 0) ? 2000 : 150;
-    for (int i = 0; i < cuts; i++)
+    for (int i = 0; i < cuts_wanted(); i++)
         live_through_cut(&w, 1 + sim_below(&r, 200), how, i);
     workload_free(&w);
 }
@@ -375,6 +451,20 @@ START_TEST(a_killed_process_loses_nothing_that_was_acknowledged)
 }
 END_TEST
 
+START_TEST(a_power_cut_after_a_kill_loses_nothing_that_was_opened)
+{
+    for (int i = 0; i < cuts_wanted() / 10; i++) {
+        struct workload w;
+        workload_init(&w, 2, 20, 30);
+        struct sim_random r = {w.seed + (uint64_t)i};
+        w.seed += (uint64_t)i;
+        for (int round = 0; round < 6; round++)
+            live_through_kill_and_cut(&w, &r, round);
+        workload_free(&w);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("crash");
@@ -385,9 +475,11 @@ int main(void)
     tcase_add_test(everywhere, threads_that_sync_find_one_prefix_of_their_common_order);
     tcase_add_test(everywhere, sync_writes_shown_only_when_durable_survive_as_well);
     tcase_add_test(everywhere, logs_without_zeroes_ahead_and_one_immutable_survive_as_well);
+    tcase_add_test(everywhere, what_is_appended_during_a_sync_is_not_taken_for_durable);
     tcase_set_timeout(live, 3600);
     tcase_add_test(live, every_thread_comes_to_an_end_when_the_power_goes);
     tcase_add_test(live, one_writer_lives_through_many_cuts);
+    tcase_add_test(live, a_power_cut_after_a_kill_loses_nothing_that_was_opened);
     tcase_add_test(live, a_killed_process_loses_nothing_that_was_acknowledged);
     suite_add_tcase(suite, everywhere);
     suite_add_tcase(suite, live);

@@ -18,12 +18,7 @@ static struct env *env;
 static void setup(void)
 {
     env = env_posix();
-    temp_dir_make();
-}
-
-static void teardown(void)
-{
-    temp_dir_remove();
+    temp_dir_clear();
 }
 
 static struct env_file *open_file(const char *name, int flags)
@@ -367,7 +362,7 @@ int main(void)
     Suite *suite = suite_create("env_posix");
     TCase *tc = tcase_create("env_posix");
     tcase_set_timeout(tc, 60);
-    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_checked_fixture(tc, setup, NULL);
     tcase_add_test(tc, what_was_written_is_read_and_a_read_is_short_only_at_the_end);
     tcase_add_test(tc, open_creates_and_empties_only_where_told);
     tcase_add_test(tc, truncate_cuts_and_extends_with_zeroes);
@@ -384,7 +379,9 @@ int main(void)
     tcase_add_test(tc, replace_file_is_whole_or_not_at_all_and_leaves_nothing_beside);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
+    temp_dir_make();
     srunner_run_all(runner, CK_ENV);
+    temp_dir_remove();
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;

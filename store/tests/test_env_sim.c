@@ -303,6 +303,22 @@ START_TEST(a_cut_fails_its_call_and_all_later_ones)
 }
 END_TEST
 
+START_TEST(a_process_that_starts_again_reads_what_is_not_durable)
+{
+    put("/a", "old", true);
+    ck_assert_int_eq(env_sync_dir(env, "/"), 0);
+    env_sim_cut_at(env, env_sim_count(env, SIM_ANY) + 2);
+    struct env_file *f = open_file("/a", ENV_WRITE);
+    ck_assert_int_eq(env_pwrite(env, f, "new", 3, 0), 0);
+    ck_assert_int_eq(env_sync(env, f), -EIO);
+    env_close(env, f);
+    env_sim_restart(env);
+    ck_assert_str_eq(text_of("/a"), "new");
+    env_sim_survive(env, SIM_LOSE_ALL, 0);
+    ck_assert_str_eq(text_of("/a"), "old");
+}
+END_TEST
+
 START_TEST(the_write_that_the_cut_interrupts_may_be_there_in_part)
 {
     bool seen[5] = {false};
@@ -561,6 +577,7 @@ int main(void)
     tcase_add_test(cuts, folder_changes_of_different_names_are_lost_in_any_order);
     tcase_add_test(cuts, folder_changes_of_one_name_keep_their_order);
     tcase_add_test(cuts, a_cut_fails_its_call_and_all_later_ones);
+    tcase_add_test(cuts, a_process_that_starts_again_reads_what_is_not_durable);
     tcase_add_test(cuts, the_write_that_the_cut_interrupts_may_be_there_in_part);
     tcase_add_test(cuts, a_copy_leaves_the_original_alone);
     tcase_add_test(cuts, one_seed_gives_one_outcome);

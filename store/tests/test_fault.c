@@ -3,7 +3,7 @@
  * log append or sync, the failed sync is not tried again, reads go on, and what cannot hurt (the
  * info log, deleting what is not needed) stops nothing.
  *
- * SEED= repeats a run, STRIDE=n takes each n-th call only, TORTURE=1 takes each one. */
+ * SEED= repeats a run, STRIDE=n takes each n-th call only, TORTURE=1 makes many more runs. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -272,13 +272,17 @@ static bool fail_call(uint64_t seed, uint64_t k, int error, enum sim_damage dama
 
 static void fail_each(int error, enum sim_damage damage)
 {
-    uint64_t seed = seed_of(), k = 1;
-    uint64_t stride = sim_env_number("STRIDE", sim_env_number("TORTURE", 0) ? 1 : 2);
-    printf("SEED=%llu\n", (unsigned long long)seed);
-    fflush(stdout);
-    while (fail_call(seed, k, error, damage))
-        k += stride;
-    MUST(k > 60, "the workload was too short: %llu calls", (unsigned long long)k);
+    uint64_t first = seed_of(), stride = sim_env_number("STRIDE", 1);
+    uint64_t runs = sim_env_number("TORTURE", 0) ? 50 : 4;
+    for (uint64_t seed = first; seed < first + runs; seed++) {
+        uint64_t k = 1;
+        printf("SEED=%llu", (unsigned long long)seed);
+        while (fail_call(seed, k, error, damage))
+            k += stride;
+        printf(": %llu calls\n", (unsigned long long)k);
+        fflush(stdout);
+        MUST(k > 60, "the workload was too short");
+    }
 }
 
 START_TEST(an_io_error_at_any_call_loses_nothing)

@@ -125,10 +125,10 @@ static void check_at(struct run *r, struct iter *it, const struct model *m, int 
     MUST(it->valid || it->status == 0, "operation %llu: %s", op, fail_text());
     if (key < 0)
         return;
-    MUST(slice_equal(it->key, key_of(key, room)), "operation %llu: iterator at %.*s, not %s", op,
-         (int)it->key.len, it->key.data, room);
-    MUST(slice_equal(it->value, value_of(r, m->tags[key])), "operation %llu: %s: wrong value", op,
-         room);
+    MUST(slice_equal(it->key, key_of(key, room)), "operation %llu: iterator not at key %d", op,
+         key);
+    MUST(slice_equal(it->value, value_of(r, m->tags[key])),
+         "operation %llu: iterator at key %d: wrong value", op, key);
 }
 
 /* Places the iterator, or moves it by one; returns where it must be. */

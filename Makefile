@@ -1,0 +1,156 @@
+# skeinfs: build, mount, test. `make help` lists the targets.
+#
+# Nothing beyond git and make is expected to be there: whatever needs a compiler or a library is evaluated only when a
+# recipe runs, after `make deps` has installed what is missing.
+
+BUILD ?= build
+STORE ?= ./data
+MOUNTPOINT ?= ./mnt
+PREFIX ?= /usr/local
+CC = gcc
+OPT ?= -O2
+SANITIZE ?=
+WERROR ?=
+
+CFLAGS_ALL = -std=gnu11 -D_GNU_SOURCE -g $(OPT) -Wall -Wextra $(if $(WERROR),-Werror) \
+             $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) $(CFLAGS)
+FUSE_CFLAGS = $(shell pkg-config --cflags fuse3)
+FUSE_LIBS = $(shell pkg-config --libs fuse3)
+CHECK_CFLAGS = $(shell pkg-config --cflags check)
+CHECK_LIBS = $(shell pkg-config --libs check)
+STORE_LIBS = -lisal -lsnappy -lpthread
+
+# ---- sources
+
+FIND_C = $(sort $(shell find $(1) -name '*.c'))
+STORE_SRC := $(filter-out store/tests/% store/bench/% store/fuzz/%,$(call FIND_C,store))
+FS_SRC := $(filter-out fs/tests/% fs/cmd/main.c,$(call FIND_C,fs))
+BENCH_SRC := $(call FIND_C,store/bench)
+STORE_TESTS := $(sort $(wildcard store/tests/test_*.c))
+FS_TESTS := $(sort $(wildcard fs/tests/test_*.c))
+STORE_TEST_HELP := $(filter-out $(STORE_TESTS),$(wildcard store/tests/*.c))
+FS_TEST_HELP := $(filter-out $(FS_TESTS),$(wildcard fs/tests/*.c))
+MOUNT_C := $(sort $(wildcard mount-tests/*.c))
+
+OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+UNIT_BIN := $(patsubst %.c,$(BUILD)/%,$(STORE_TESTS) $(FS_TESTS))
+MOUNT_BIN := $(patsubst %.c,$(BUILD)/%,$(MOUNT_C))
+
+.PHONY: all help deps deps-test deps-ci mount umount test unit mount-test asan tsan clang bench format format-check \
+        install clean
+.DEFAULT_GOAL := all
+
+all: $(BUILD)/skeinfs ## Build build/skeinfs
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@echo "  Settings: STORE=$(STORE) MOUNTPOINT=$(MOUNTPOINT) BUILD=$(BUILD) CC=$(CC) PREFIX=$(PREFIX) T=(a mount test)"
+
+# ---- packages (README.md says what each is for)
+
+DEPS = gcc libc6-dev pkg-config libfuse3-dev fuse3 libisal-dev libsnappy-dev
+DEPS_TEST = $(DEPS) check rsync sqlite3 strace libleveldb-dev
+DEPS_CI = $(DEPS_TEST) clang clang-format libclang-rt-14-dev
+
+deps: ## Install what building and mounting needs
+	@sh .ci/install-packages $(DEPS)
+
+deps-test:
+	@sh .ci/install-packages $(DEPS_TEST)
+
+deps-ci:
+	@sh .ci/install-packages $(DEPS_CI)
+
+# ---- build
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(if $(filter fs/%,$<),$(FUSE_CFLAGS)) -MMD -MP -c $< -o $@
+
+$(BUILD)/libstore.a: $(call OBJ,$(STORE_SRC))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/libfs.a: $(call OBJ,$(FS_SRC))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/skeinfs: $(call OBJ,fs/cmd/main.c) $(BUILD)/libfs.a $(BUILD)/libstore.a
+	$(CC) $(CFLAGS_ALL) $^ -o $@ $(FUSE_LIBS) $(STORE_LIBS)
+
+$(BUILD)/store-bench: $(call OBJ,$(BENCH_SRC)) $(BUILD)/libstore.a
+	$(CC) $(CFLAGS_ALL) $^ -o $@ $(STORE_LIBS) -lm
+
+$(BUILD)/store/tests/%: store/tests/%.c $(call OBJ,$(STORE_TEST_HELP)) $(BUILD)/libstore.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(CHECK_CFLAGS) -MMD -MP -MF $@.d $< $(call OBJ,$(STORE_TEST_HELP)) $(BUILD)/libstore.a -o $@ \
+	    $(CHECK_LIBS) $(STORE_LIBS) -lm $(if $(findstring leveldb,$@),-lleveldb)
+
+$(BUILD)/fs/tests/%: fs/tests/%.c $(call OBJ,$(FS_TEST_HELP)) $(BUILD)/libfs.a $(BUILD)/libstore.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(CHECK_CFLAGS) $(FUSE_CFLAGS) -MMD -MP -MF $@.d $< $(call OBJ,$(FS_TEST_HELP)) \
+	    $(BUILD)/libfs.a $(BUILD)/libstore.a -o $@ $(CHECK_LIBS) $(FUSE_LIBS) $(STORE_LIBS) -lm
+
+$(BUILD)/mount-tests/%: mount-tests/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -o $@ -lpthread
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# ---- mount
+
+mount: deps ## Install what is missing, build, and mount STORE on MOUNTPOINT
+	@$(MAKE) --no-print-directory all
+	@mkdir -p "$(MOUNTPOINT)"
+	@if mountpoint -q "$(MOUNTPOINT)"; then echo "$(MOUNTPOINT) is mounted already"; else \
+	    $(BUILD)/skeinfs mount "$(STORE)" "$(MOUNTPOINT)"; fi
+	@echo "skeinfs: $(STORE) is mounted on $(MOUNTPOINT). Try:"
+	@echo "    cp -r store $(MOUNTPOINT)/ && ls -l $(MOUNTPOINT)/store && df -h $(MOUNTPOINT)"
+	@echo "    $(BUILD)/skeinfs umount $(MOUNTPOINT)     # when done; make mount finds everything again"
+
+umount: ## Unmount MOUNTPOINT
+	$(BUILD)/skeinfs umount "$(MOUNTPOINT)"
+
+# ---- tests
+
+test: deps-test ## Install what is missing, build, and run all tests
+	@$(MAKE) --no-print-directory all test-programs
+	@BUILD=$(BUILD) sh .ci/run-tests unit mount
+
+.PHONY: test-programs unit-programs
+unit-programs: $(UNIT_BIN)
+test-programs: unit-programs $(MOUNT_BIN) $(BUILD)/store-bench
+
+unit: unit-programs ## Run the unit tests
+	@BUILD=$(BUILD) sh .ci/run-tests unit
+
+mount-test: all $(MOUNT_BIN) ## Run the tests on a real mount (one of them: T=git)
+	@BUILD=$(BUILD) T=$(T) sh .ci/run-tests mount
+
+asan: ## Unit tests under AddressSanitizer and UBSan
+	@$(MAKE) --no-print-directory unit BUILD=build/asan OPT=-O1 SANITIZE=address,undefined
+
+tsan: ## Unit tests of what is concurrent under ThreadSanitizer
+	@$(MAKE) --no-print-directory unit-programs BUILD=build/tsan OPT=-O1 SANITIZE=thread
+	@BUILD=build/tsan ONLY="queue memtable cache model concurrent" sh .ci/run-tests unit
+
+clang: ## Build all with clang
+	@$(MAKE) --no-print-directory all test-programs BUILD=build/clang CC=clang
+
+bench: $(BUILD)/store-bench ## Build build/store-bench (takes db_bench's flags)
+
+# ---- the house
+
+C_FILES = $(sort $(shell find fs store mount-tests -name '*.[ch]'))
+
+format: ## Format the sources
+	clang-format -i $(C_FILES)
+
+format-check: ## Are they formatted?
+	clang-format --dry-run -Werror $(C_FILES)
+
+install: all ## Install the command to PREFIX/bin (mount -t fuse.skeinfs finds it there)
+	install -D $(BUILD)/skeinfs $(DESTDIR)$(PREFIX)/bin/skeinfs
+
+clean: ## Delete what was built
+	rm -rf build
