@@ -1,0 +1,104 @@
+# For the tests on a real mount: `. mount-tests/lib.sh` gives a work folder, a mount, and what a test says.
+#
+#   start [OPTIONS]    mounts a new store with small settings (memtables switch, tables are compacted)
+#   remount            unmounts cleanly and mounts again
+#   crash              kill -9 of the daemon, and mounts again
+#   check NAME CMD...  the command succeeds: "ok NAME", else "not ok NAME"
+#   each_way FUNCTION  runs the function as it is, after remount, and after crash
+#
+# $mp is the mount, $work a folder outside of it. NATIVE=1 runs a test on the disk below instead (a wrong test shows).
+# Whatever happens, no mount, process or file is left behind.
+set -u
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+bin=$(cd "$root" && realpath "${BUILD:-build}")
+skeinfs=$bin/skeinfs
+native=${NATIVE:-}
+if [ -z "$native" ]; then
+    if ! [ -c /dev/fuse ] || { [ "$(id -u)" != 0 ] && ! command -v fusermount3 >/dev/null; }; then
+        echo "skipped: no /dev/fuse, or neither root nor fusermount3"
+        exit 77
+    fi
+fi
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/skeinfs-test.XXXXXX") || exit 1
+mp=$work/mnt
+store=$work/store
+options=
+failures=0
+mkdir "$mp"
+
+mounted() { grep -qF " $mp " /proc/self/mountinfo; }
+
+cleanup() {
+    trap '' INT TERM HUP
+    cd /
+    if mounted; then
+        timeout 60 "$skeinfs" umount "$mp" >/dev/null 2>&1
+        mounted && { daemon_kill; umount -l "$mp" 2>/dev/null || fusermount3 -uz "$mp"; }
+    fi
+    rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM HUP
+
+say() { echo "# $*"; }
+check() {
+    local name=$1
+    shift
+    if "$@" >"$work/output" 2>&1; then
+        echo "ok $name"
+    else
+        echo "not ok $name ($*)"
+        head -20 "$work/output" | sed 's/^/    /'
+        failures=$((failures + 1))
+    fi
+}
+done_testing() {
+    [ "$failures" = 0 ] || say "$failures failed"
+    cd /
+    exit $((failures > 0))
+}
+
+daemon_pid() { tr -dc 0-9 <"$store/kv/LOCK"; }
+daemon_kill() {
+    local pid
+    pid=$(daemon_pid)
+    [ -n "$pid" ] && [ "$(readlink "/proc/$pid/exe")" = "$skeinfs" ] || return 1
+    kill -9 "$pid"
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+}
+mount_again() {
+    [ -n "$native" ] && return
+    "$skeinfs" mount -o "$options" "$store" "$mp" || { echo "not ok mount again"; exit 1; }
+}
+start() {
+    options=memtable=1m,cache=8m${1:+,$1}
+    mount_again
+    cd "$mp" || exit 1
+}
+remount() {
+    cd "$work" || exit 1
+    if [ -z "$native" ]; then
+        "$skeinfs" umount "$mp" || { echo "not ok umount"; exit 1; }
+        mount_again
+    fi
+    cd "$mp" || exit 1
+}
+crash() {
+    cd "$work" || exit 1
+    if [ -z "$native" ]; then
+        daemon_kill || { echo "not ok no daemon to kill"; exit 1; }
+        umount "$mp" 2>/dev/null || fusermount3 -u "$mp" || umount -l "$mp"
+        mount_again
+    fi
+    cd "$mp" || exit 1
+}
+# each_way FUNCTION: it gets a word on what was done before, for the names of its checks.
+each_way() {
+    "$1" ""
+    remount
+    "$1" ", after umount and mount"
+    crash
+    "$1" ", after kill -9 and mount"
+}
