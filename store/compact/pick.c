@@ -67,8 +67,9 @@ static void find_inputs(struct compaction *c)
     do
         find(c, c->level, &c->inputs[0]);
     while (widen(c, &c->inputs[0]));
-    find(c, c->level + 1, &c->inputs[1]);
-    widen(c, &c->inputs[1]);
+    do
+        find(c, c->level + 1, &c->inputs[1]);
+    while (widen(c, &c->inputs[1])); /* LevelDB's tables may share a key with their neighbours */
     if (c->level + 2 < VERSION_LEVELS)
         find(c, c->level + 2, &c->grandparents);
 }

@@ -1,9 +1,9 @@
 /* iter_merge: the union of sorted children. Few children (memtables, level-0 tables, one for each
  * level), so the smallest is found by looking at all of them.
  *
- * Invariant: going forward, every child but the current one stands at its first key behind the
- * current key; going backward, at its last key before it. A change of direction puts the others
- * right. */
+ * Entries are ordered by key and, among equal keys, by child. Invariant: going forward, every child
+ * but the current one stands at its first entry behind the current one; going backward, at its last
+ * before it. A change of direction puts the others right. */
 #include "iter.h"
 
 #include <assert.h>
@@ -84,14 +84,18 @@ static void merge_last(struct iter *base)
     pick_largest(m);
 }
 
+/* An equal key in an earlier child is before the current entry, in a later child behind it. */
 static void turn_forward(struct merge *m)
 {
+    bool earlier = true;
     for (size_t i = 0; i < m->count; i++) {
         struct iter *c = m->child[i];
-        if (c == m->current)
+        if (c == m->current) {
+            earlier = false;
             continue;
+        }
         iter_seek(c, m->base.key);
-        if (c->valid && ikey_compare(c->key, m->base.key) == 0)
+        if (earlier && c->valid && ikey_compare(c->key, m->base.key) == 0)
             iter_next(c);
     }
     m->backward = false;
@@ -99,11 +103,16 @@ static void turn_forward(struct merge *m)
 
 static void turn_backward(struct merge *m)
 {
+    bool earlier = true;
     for (size_t i = 0; i < m->count; i++) {
         struct iter *c = m->child[i];
-        if (c == m->current)
+        if (c == m->current) {
+            earlier = false;
             continue;
+        }
         iter_seek(c, m->base.key);
+        if (earlier && c->valid && ikey_compare(c->key, m->base.key) == 0)
+            continue;
         if (c->valid)
             iter_prev(c);
         else if (c->status == 0)

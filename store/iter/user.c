@@ -28,12 +28,16 @@ static void end(struct user *u)
     u->base.status = u->in->status;
 }
 
+/* Neither too short nor of a type that nobody here writes; else the iterator ends with an error. */
 static bool sane(struct user *u)
 {
-    if (u->in->key.len >= KEY_TAG_SIZE)
+    struct slice ikey = u->in->key;
+    if (ikey.len >= KEY_TAG_SIZE && (key_type(ikey) == KEY_PUT || key_type(ikey) == KEY_DELETE))
         return true;
     u->base.valid = false;
-    u->base.status = fail(STORE_ECORRUPT, "an internal key of %zu bytes", u->in->key.len);
+    u->base.status = ikey.len < KEY_TAG_SIZE
+                         ? fail(STORE_ECORRUPT, "an internal key of %zu bytes", ikey.len)
+                         : fail(STORE_ECORRUPT, "an entry of unknown type %d", (int)key_type(ikey));
     return false;
 }
 

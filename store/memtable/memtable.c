@@ -147,6 +147,25 @@ static struct node *find_before(const struct memtable *m, struct slice key, uint
     }
 }
 
+/* The first node at or behind (key, tag), or NULL. It is the link that was compared: one read again
+ * may name a node that was linked in meanwhile, and lies before. */
+static struct node *find_from(const struct memtable *m, struct slice key, uint64_t tag)
+{
+    int level = atomic_load_explicit(&m->height, memory_order_relaxed) - 1;
+    struct node *n = m->head, *not_before = NULL;
+    for (;;) {
+        struct node *next = next_of(n, level);
+        if (next && next != not_before && is_before(next, key, tag)) {
+            n = next;
+            continue;
+        }
+        if (level == 0)
+            return next;
+        not_before = next;
+        level--;
+    }
+}
+
 /* Does (key, tag) belong right behind the newest node? */
 static bool follows_newest(const struct memtable *m, struct slice key, uint64_t tag)
 {
@@ -209,7 +228,7 @@ void memtable_add(struct memtable *m, uint64_t sequence, enum key_type type, str
 int memtable_get(struct memtable *m, struct slice key, uint64_t sequence, struct slice *value)
 {
     uint64_t tag = key_tag(sequence, KEY_TYPE_SEEK);
-    struct node *n = next_of(find_before(m, key, tag, NULL), 0);
+    struct node *n = find_from(m, key, tag);
     if (!n)
         return 0;
     struct parts found = take_apart(n);
@@ -243,7 +262,7 @@ static void show(struct memtable_iterator *it, struct node *n)
 static void it_seek(struct iter *base, struct slice target)
 {
     struct memtable_iterator *it = (struct memtable_iterator *)base;
-    show(it, next_of(find_before(it->mem, key_user(target), key_get_tag(target), NULL), 0));
+    show(it, find_from(it->mem, key_user(target), key_get_tag(target)));
 }
 
 static void it_first(struct iter *base)

@@ -17,6 +17,7 @@ struct table {
     struct cache *blocks;
     char *index_bytes, *filter_bytes;
     struct block index;
+    uint64_t index_offset; /* for messages */
     struct filter_reader filter;
     bool has_filter;
 };
@@ -49,6 +50,12 @@ static int in_block(const struct table *t, uint64_t offset, int rc)
     fail(rc, "%s: block at offset %llu: %s", t->path, (unsigned long long)offset, why);
     free(why);
     return rc;
+}
+
+static int bad_index_entry(const struct table *t)
+{
+    return fail(STORE_ECORRUPT, "%s: index block at offset %llu: an entry without a block handle",
+                t->path, (unsigned long long)t->index_offset);
 }
 
 /* The handle of our filter out of the metaindex block, whose keys are plain names. */
@@ -106,6 +113,7 @@ int table_open(struct env *env, const char *path, uint64_t size, uint64_t id, st
     rc = block_read(env, t->file, path, size, index, &t->index_bytes, &len);
     if (rc)
         goto out;
+    t->index_offset = index.offset;
     rc = in_block(t, index.offset, block_init(&t->index, slice_of(t->index_bytes, len)));
     if (rc)
         goto out;
@@ -204,15 +212,22 @@ static int seek_in_block(struct table *t, struct block_handle at, struct slice t
 }
 
 /* The answer an entry gives for a user key, as table_get returns it. */
-static int answer(const struct block_cursor *c, struct slice user, struct buf *value)
+static int answer(const struct table *t, struct block_handle at, const struct block_cursor *c,
+                  struct slice user, struct buf *value)
 {
     struct slice ikey = buf_slice(&c->key);
     if (!slice_equal(key_user(ikey), user))
         return 0;
-    if (key_type(ikey) == KEY_DELETE)
+    switch (key_type(ikey)) {
+    case KEY_PUT:
+        buf_set(value, c->value);
+        return 1;
+    case KEY_DELETE:
         return -ENOENT;
-    buf_set(value, c->value);
-    return 1;
+    default:
+        return fail(STORE_ECORRUPT, "%s: block at offset %llu: an entry of unknown type %d",
+                    t->path, (unsigned long long)at.offset, (int)key_type(ikey));
+    }
 }
 
 static int get_from_index(struct table *t, struct slice user, struct slice target,
@@ -226,20 +241,20 @@ static int get_from_index(struct table *t, struct slice user, struct slice targe
         struct held_block h = {0};
         struct block_cursor c = {0};
         if (!take_block_handle(&in, &at))
-            return fail(STORE_ECORRUPT, "%s: a damaged entry in the index block", t->path);
+            return bad_index_entry(t);
         if (t->has_filter && !filter_may_match(&t->filter, at.offset, user))
             return 0;
         r = seek_in_block(t, at, target, &h, &c);
         bool found = r == 1;
         if (found)
-            r = answer(&c, user, value);
+            r = answer(t, at, &c, user, value);
         block_cursor_free(&c);
         drop_block(&h);
         if (found)
             return r; /* else the index key lay behind the block's last: the next block begins
                          behind target */
     }
-    return r < 0 ? r : index->status;
+    return r < 0 ? r : in_block(t, t->index_offset, index->status);
 }
 
 int table_get(struct table *t, struct slice key, uint64_t sequence, struct buf *value)
@@ -272,11 +287,10 @@ struct block_iter {
 static void show(struct block_iter *it)
 {
     it->base.valid = block_cursor_valid(&it->cursor);
+    it->base.status = in_block(it->table, it->offset, it->cursor.status);
     if (it->base.valid) {
         it->base.key = buf_slice(&it->cursor.key);
         it->base.value = it->cursor.value;
-    } else if (it->cursor.status && it->base.status == 0) {
-        it->base.status = in_block(it->table, it->offset, it->cursor.status);
     }
 }
 
@@ -333,6 +347,7 @@ static struct iter *index_iter(struct table *t)
     it->base.ops = &block_iter_ops;
     it->table = t;
     it->held.block = t->index;
+    it->offset = t->index_offset;
     block_cursor_init(&it->cursor, &it->held.block);
     return &it->base;
 }
@@ -347,8 +362,7 @@ static struct iter *open_block(void *arg, struct slice index_value)
     struct table_iter_arg *a = arg;
     struct block_handle at;
     if (!take_block_handle(&index_value, &at))
-        return iter_empty(
-            fail(STORE_ECORRUPT, "%s: a damaged entry in the index block", a->table->path));
+        return iter_empty(bad_index_entry(a->table));
     struct block_iter *it = mem_zalloc(sizeof *it);
     int rc = hold_block(a->table, at, a->keep, &it->held);
     if (rc) {

@@ -52,6 +52,9 @@ static int hold(struct table_cache *tc, uint64_t number, uint64_t size, struct c
         path = mem_printf("%s/%06llu.sst", tc->dir, (unsigned long long)number);
         rc = table_open(tc->env, path, size, number, tc->blocks, &t);
     }
+    if (rc == -ENOENT) /* a missing file is not a missing key */
+        rc = fail(STORE_ECORRUPT, "%s/%06llu.ldb: the table is missing", tc->dir,
+                  (unsigned long long)number);
     free(path);
     if (rc == 0)
         *out = cache_insert(tc->open, number, 0, t, 1);
@@ -64,7 +67,7 @@ int table_cache_get(struct table_cache *tc, uint64_t number, uint64_t size, stru
     struct cache_entry *e;
     int r = hold(tc, number, size, &e);
     if (r)
-        return r == -ENOENT ? -EIO : r; /* a missing file is not a missing key */
+        return r;
     r = table_get(cache_value(e), key, sequence, value);
     cache_release(tc->open, e);
     return r;

@@ -104,14 +104,23 @@ static void run_threads(struct workload *w, int round)
         pthread_join(threads[t], NULL);
 }
 
+/* Once in each test. */
+static void print_seed(uint64_t seed)
+{
+    static bool printed;
+    if (!printed)
+        printf("SEED=%llu\n", (unsigned long long)seed);
+    fflush(stdout);
+    printed = true;
+}
+
 static void workload_init(struct workload *w, int threads, int commits, int sync_percent)
 {
     memset(w, 0, sizeof *w);
     w->env = env_sim_new();
     small_options(&w->options, w->env);
     w->seed = sim_env_number("SEED", (uint64_t)getpid());
-    printf("SEED=%llu\n", (unsigned long long)w->seed);
-    fflush(stdout);
+    print_seed(w->seed);
     history_init(&w->history, w->seed, threads);
     w->commits = commits;
     w->rounds = 3;
@@ -465,6 +474,31 @@ START_TEST(a_power_cut_after_a_kill_loses_nothing_that_was_opened)
 }
 END_TEST
 
+/* The process is killed at each call of the store's making; the next one finds what it left, not
+ * durable yet. */
+START_TEST(a_store_whose_making_was_killed_is_durable_once_it_syncs)
+{
+    for (uint64_t k = 1; k <= 25; k++) {
+        struct workload w;
+        workload_init(&w, 1, 1, 100);
+        char *what = describe(k, 0);
+        env_sim_cut_at(w.env, k);
+        if (store_open(DIR, &w.options, &w.store) == 0)
+            store_close(w.store);
+        env_sim_restart(w.env);
+        struct store *s = open_survivor(&w, w.env, what);
+        MUST(history_commit(&w.history, s, 0, true) == 0, "%s: commit: %s", what, fail_text());
+        struct env *copy = env_sim_cut_copy(w.env);
+        close_survivor(s, what);
+        env_sim_survive(copy, SIM_LOSE_ALL, 0);
+        check_survivor(&w, copy, history_acked_sync(&w.history), what, false);
+        env_sim_free(copy);
+        free(what);
+        workload_free(&w);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("crash");
@@ -480,6 +514,7 @@ int main(void)
     tcase_add_test(live, every_thread_comes_to_an_end_when_the_power_goes);
     tcase_add_test(live, one_writer_lives_through_many_cuts);
     tcase_add_test(live, a_power_cut_after_a_kill_loses_nothing_that_was_opened);
+    tcase_add_test(live, a_store_whose_making_was_killed_is_durable_once_it_syncs);
     tcase_add_test(live, a_killed_process_loses_nothing_that_was_acknowledged);
     suite_add_tcase(suite, everywhere);
     suite_add_tcase(suite, live);

@@ -20,7 +20,7 @@ static void teardown(void)
     env_sim_free(env);
 }
 
-/* ---------------------------------------------------------------- helpers */
+/* ---------------------------------------------------------------- short hand */
 
 static struct env_file *open_file(const char *path, int flags)
 {

@@ -1,6 +1,8 @@
 /* Reading CURRENT and the MANIFEST back (set_open). */
 #include <stdlib.h>
 
+#include "../base/crc.h"
+#include "../log/log_format.h"
 #include "../log/log_reader.h"
 #include "builder.h"
 #include "file_name.h"
@@ -80,6 +82,47 @@ static int at_record(const char *path, uint64_t offset, int rc)
     return rc;
 }
 
+static bool starts_record(const char *p, size_t left)
+{
+    if (left < LOG_HEADER_SIZE || (p[6] != LOG_FULL && p[6] != LOG_FIRST))
+        return false;
+    size_t len = get_fixed16(p + 4);
+    return len <= left - LOG_HEADER_SIZE && crc_unmask(get_fixed32(p)) == crc32c(p + 6, len + 1);
+}
+
+/* Is there a whole start of a record behind `from`? */
+static int find_record(struct log_reader *log, uint64_t from, bool *found)
+{
+    char *block = mem_alloc(LOG_BLOCK_SIZE);
+    int rc = 0;
+    *found = false;
+    for (uint64_t start = from - from % LOG_BLOCK_SIZE; rc == 0 && !*found && start < log->size;
+         start += LOG_BLOCK_SIZE) {
+        ssize_t n = env_pread(log->env, log->file, block, LOG_BLOCK_SIZE, start);
+        if (n < 0)
+            rc = (int)n;
+        for (ssize_t at = start <= from ? (ssize_t)(from - start) + 1 : 0; at < n && !*found; at++)
+            *found = starts_record(block + at, (size_t)(n - at));
+    }
+    free(block);
+    return rc;
+}
+
+/* A torn end is what a crash leaves of a record that was not acknowledged. But each record is
+ * synced before the next is written: with a whole one behind it, it is damage, and what it said,
+ * and tables that only it names, must not be given up in silence. */
+static int check_end(struct log_reader *log, const char *path)
+{
+    bool found;
+    if (log->end != LOG_END_TORN)
+        return 0;
+    int rc = find_record(log, log->record_end, &found);
+    if (rc == 0 && found)
+        rc = fail(STORE_ECORRUPT, "%s: damaged at offset %llu (%s), with whole records behind it",
+                  path, (unsigned long long)log->record_end, log->reason);
+    return rc;
+}
+
 /* A record cut short at the end was never acknowledged: a crash leaves that. */
 static int read_manifest(struct version_set *s, const char *path, struct reading *r)
 {
@@ -99,8 +142,8 @@ static int read_manifest(struct version_set *s, const char *path, struct reading
         rc = at_record(path, log.record_pos, rc);
         edit_free(&e);
     }
-    if (rc == 0 && got < 0)
-        rc = got;
+    if (rc == 0)
+        rc = got < 0 ? got : check_end(&log, path);
     if (rc == 0 &&
         !(r->has_comparator && r->has_log_number && r->has_next_file && r->has_last_sequence))
         rc =
@@ -113,43 +156,43 @@ static int read_manifest(struct version_set *s, const char *path, struct reading
 
 /* ---- are the tables there? */
 
-struct present {
-    uint64_t *numbers;
-    int count;
-};
-
-static void note_table(void *arg, const char *name)
+static int open_table(const struct version_set *s, uint64_t number, struct env_file **f)
 {
-    struct present *p = arg;
-    uint64_t number;
-    if (name_parse(name, &number) != NAME_TABLE)
-        return;
-    p->numbers = mem_realloc(p->numbers, (size_t)(p->count + 1) * sizeof *p->numbers);
-    p->numbers[p->count++] = number;
+    char *path = name_table(s->dir, number);
+    int rc = env_open(s->env, path, ENV_READ, f);
+    if (rc == -ENOENT) { /* a table of an old LevelDB has another ending */
+        char *old = mem_printf("%s/%06llu.sst", s->dir, (unsigned long long)number);
+        rc = env_open(s->env, old, ENV_READ, f);
+        free(old);
+    }
+    if (rc == -ENOENT)
+        rc = fail(STORE_ECORRUPT, "%s: missing, though the MANIFEST lists it", path);
+    free(path);
+    return rc;
 }
 
-static int by_value(const void *a, const void *b)
+static int check_table(const struct version_set *s, const struct table_file *t)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
+    struct env_file *f;
+    uint64_t size = 0;
+    int rc = open_table(s, t->number, &f);
+    if (rc)
+        return rc;
+    rc = env_size(s->env, f, &size);
+    env_close(s->env, f);
+    if (rc == 0 && size != t->size)
+        rc = fail(STORE_ECORRUPT, "%s/%06llu.ldb: %llu bytes long, though the MANIFEST says %llu",
+                  s->dir, (unsigned long long)t->number, (unsigned long long)size,
+                  (unsigned long long)t->size);
+    return rc;
 }
 
 static int check_tables(const struct version_set *s, const struct version *v)
 {
-    struct present p = {0};
-    int rc = env_list(s->env, s->dir, note_table, &p);
-    if (p.count > 0)
-        qsort(p.numbers, (size_t)p.count, sizeof *p.numbers, by_value);
+    int rc = 0;
     for (int i = 0; rc == 0 && i < VERSION_LEVELS; i++)
-        for (int j = 0; rc == 0 && j < v->level[i].count; j++) {
-            const uint64_t *number = &v->level[i].files[j]->number;
-            if (p.count == 0 ||
-                !bsearch(number, p.numbers, (size_t)p.count, sizeof *number, by_value))
-                rc = fail(STORE_ECORRUPT,
-                          "%s/%06llu.ldb: missing, though the MANIFEST lists it in level %d",
-                          s->dir, (unsigned long long)*number, i);
-        }
-    free(p.numbers);
+        for (int j = 0; rc == 0 && j < v->level[i].count; j++)
+            rc = check_table(s, v->level[i].files[j]);
     return rc;
 }
 
