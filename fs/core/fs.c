@@ -72,7 +72,9 @@ static int ensure_folder(struct env *env, const char *dir, bool may_create)
     } else if (!may_create) {
         rc = fail(-ENOENT, "%s: no skeinfs store, and a read-only mount makes none", dir);
     } else {
-        rc = env_replace_file(env, path, slice_str(marker_text));
+        rc = env_sync_parent(env, dir);
+        if (rc == 0)
+            rc = env_replace_file(env, path, slice_str(marker_text));
         if (rc == 0)
             rc = env_sync_dir(env, dir);
     }

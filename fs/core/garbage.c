@@ -16,15 +16,19 @@ struct garbage {
     bool stop;
 };
 
-/* Deletes records from `start` on that begin with `prefix`. *more: there are further ones. */
-static int delete_some(struct fs *fs, struct slice start, struct slice prefix, struct change *c,
+/* Deletes records from *from on that begin with `prefix`, a batch's worth, and moves *from behind
+ * them: a later step would otherwise wade through all that is deleted already. *more: there are
+ * further ones. */
+static int delete_some(struct fs *fs, struct buf *from, struct slice prefix, struct change *c,
                        bool *more)
 {
     struct iter *it = store_iter(fs->store, NULL);
     int n = 0;
     *more = false;
-    for (iter_seek(it, start); it->valid && slice_starts_with(it->key, prefix); iter_next(it)) {
+    for (iter_seek(it, buf_slice(from)); it->valid && slice_starts_with(it->key, prefix);
+         iter_next(it)) {
         if (n++ == FS_BATCH_KEYS) {
+            buf_set(from, it->key);
             *more = true;
             break;
         }
@@ -40,12 +44,14 @@ static int delete_some(struct fs *fs, struct slice start, struct slice prefix, s
 static int delete_all(struct fs *fs, struct slice start, struct slice prefix,
                       const struct fs_key *last)
 {
+    struct buf from = BUF_INIT;
     bool more = true;
     int rc = 0;
+    buf_set(&from, start);
     while (rc == 0 && more) {
         struct change c;
         change_begin(&c, fs);
-        rc = delete_some(fs, start, prefix, &c, &more);
+        rc = delete_some(fs, &from, prefix, &c, &more);
         if (rc) {
             change_drop(&c);
             break;
@@ -54,6 +60,7 @@ static int delete_all(struct fs *fs, struct slice start, struct slice prefix,
             change_delete(&c, *last);
         rc = change_commit(&c, NULL, 0);
     }
+    buf_free(&from);
     return rc;
 }
 

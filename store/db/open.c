@@ -56,21 +56,9 @@ static int ensure_store(struct store *s)
                     "%s: not a store: it has files but no CURRENT; choose an empty folder", s->dir);
     if (!s->options.create_if_missing)
         return fail(-ENOENT, "%s: there is no store (create_if_missing is off)", s->dir);
-    return set_create(s->env, s->dir);
-}
-
-/* A new folder, whose own entry is on stable storage before anything in it is. */
-static int make_folder(struct store *s)
-{
-    int rc = env_mkdir(s->env, s->dir);
-    if (rc)
-        return rc == -EEXIST ? 0 : rc;
-    const char *slash = strrchr(s->dir, '/');
-    size_t len = slash ? (size_t)(slash - s->dir) : 0;
-    char *parent = !slash ? mem_printf(".") : len == 0 ? mem_printf("/") : mem_printf("%.*s", (int)len, s->dir);
-    rc = env_sync_dir(s->env, parent);
-    free(parent);
-    return rc;
+    rc = env_sync_parent(
+        s->env, s->dir); /* whoever made the folder, and whether or not it was synced then */
+    return rc ? rc : set_create(s->env, s->dir);
 }
 
 static int lock_folder(struct store *s)
@@ -78,7 +66,9 @@ static int lock_folder(struct store *s)
     char *path = name_lock(s->dir);
     int rc = 0;
     if (s->options.create_if_missing) {
-        rc = make_folder(s);
+        rc = env_mkdir(s->env, s->dir);
+        if (rc == -EEXIST)
+            rc = 0;
     } else if (!env_exists(s->env, s->dir)) {
         rc = fail(-ENOENT, "%s: no such store", s->dir);
     }

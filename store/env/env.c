@@ -47,6 +47,21 @@ out:
     return rc;
 }
 
+int env_sync_parent(struct env *e, const char *path)
+{
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    while (len > 0 && path[len - 1] != '/')
+        len--;
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    char *parent = len == 0 ? mem_printf(".") : mem_printf("%.*s", (int)len, path);
+    int rc = env_sync_dir(e, parent);
+    free(parent);
+    return rc == -EACCES ? 0 : rc;
+}
+
 bool env_exists(struct env *e, const char *path)
 {
     struct env_file *f;

@@ -143,6 +143,9 @@ int env_read_file(struct env *e, const char *path, struct buf *out);
 /* Replaces path by these bytes: a temporary beside it, sync, rename. The caller syncs the
  * directory. */
 int env_replace_file(struct env *e, const char *path, struct slice data);
+/* Makes the entry of `path` itself durable: syncs the folder that holds it. 0 also where that
+ * folder may not be read. */
+int env_sync_parent(struct env *e, const char *path);
 bool env_exists(struct env *e, const char *path);
 
 #endif
