@@ -1,0 +1,51 @@
+#!/bin/bash
+# Does test_queue see it when a rule of the commit path is removed? A copy of the sources, one rule removed at a time: the
+# test has to fail.
+set -u
+root=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d "${TMPDIR:-/tmp}/skeinfs-mutants.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM HUP
+cp -r "$root/Makefile" "$root/store" "$root/fs" "$root/.ci" "$work" && mkdir "$work/mount-tests"
+cd "$work" || exit 1
+survivors=0
+
+build() { make -s BUILD=b OPT=-O0 SANITIZE= b/store/tests/test_queue >build.log 2>&1; }
+
+# removed NAME FILE SED-EXPRESSION
+removed() {
+    cp "$2" original
+    sed -i "$3" "$2"
+    if cmp -s original "$2"; then
+        echo "not ok $1: nothing was removed; the expression no longer fits the source"
+        survivors=1
+    elif ! build; then
+        echo "not ok $1: does not build"
+        tail -5 build.log
+        survivors=1
+    elif timeout 120 b/store/tests/test_queue >test.log 2>&1; then
+        echo "not ok $1: test_queue does not see it"
+        survivors=1
+    else
+        echo "ok $1: seen"
+    fi
+    cp original "$2"
+}
+
+if ! build || ! b/store/tests/test_queue >test.log 2>&1; then
+    echo "not ok the sources as they are"
+    tail -20 build.log test.log
+    exit 1
+fi
+removed "a sync writer never rides in a non-sync group" store/commit/queue.c \
+    's/if (w->sync && !leader->sync)/if (!w)/'
+removed "a small leader's group stays small" store/commit/queue.c 's/bytes + QUEUE_SMALL_WRITE :/QUEUE_MAX_GROUP :/'
+removed "a group has a largest size" store/commit/queue.c 's/ || bytes + bytes_of(w) > limit)/ || limit == 0)/'
+removed "a failed append ends all writing" store/commit/queue.c 's/store_set_error(s, rc, "log append");//'
+removed "a sync covers older logs" store/commit/sync.c \
+    's/if (l->synced >= l->appended && l->entry_synced)/if (l != s->log)/'
+removed "a round ends with fdatasync" store/commit/sync.c 's/rc = env_sync(s->env, logs\[i\].log->file);/rc = 0;/'
+removed "a failed sync is told" store/commit/sync.c 's/store_set_error(s, rc, "log sync");/rc = 0;/'
+removed "each record has its own number" store/commit/batch.c \
+    's/memtable_add(i->mem, i->sequence++, KEY_PUT/memtable_add(i->mem, i->sequence, KEY_PUT/'
+exit $survivors
