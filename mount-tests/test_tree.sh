@@ -25,5 +25,6 @@ check "nothing is left" sh -c '[ -z "$(ls -A)" ]'
 if [ -z "$native" ]; then
     check "memtables were flushed" grep -q 'flushed a memtable' "$store/kv/LOG"
     check "tables were compacted" grep -q 'compacted' "$store/kv/LOG"
+    check "writes met the limits of memtables or level 0" grep -qE '[1-9][0-9]* (delays|stalls)' "$store/kv/LOG"
 fi
 done_testing

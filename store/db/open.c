@@ -180,6 +180,19 @@ static int settle(struct store *s)
     return rc;
 }
 
+static void log_counters(struct store *s)
+{
+    const struct store_stats *st = &s->stats;
+    info_log(
+        s,
+        "%llu writers in %llu groups, %llu sync writers in %llu rounds; %llu delays, %llu stalls; "
+        "%llu flushes, %llu compactions",
+        (unsigned long long)st->writers, (unsigned long long)st->groups,
+        (unsigned long long)st->sync_writers, (unsigned long long)st->syncs,
+        (unsigned long long)st->delays, (unsigned long long)st->stalls,
+        (unsigned long long)st->flushes, (unsigned long long)st->compactions);
+}
+
 int store_close(struct store *s)
 {
     if (!s)
@@ -190,8 +203,8 @@ int store_close(struct store *s)
         rc = s->background_error;
     if (rc == 0)
         rc = log_trim(&s->log->writer);
-    if (rc == 0)
-        info_log(s, "closed cleanly");
+    log_counters(s);
+    info_log(s, rc == 0 ? "closed cleanly" : "closed after an error");
     store_free(s);
     return rc;
 }
