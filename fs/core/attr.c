@@ -11,9 +11,8 @@ int fs_getattr(struct fs *fs, uint64_t ino, struct stat *st)
     return 0;
 }
 
-/* chown by anybody takes suid and sgid from what is not a directory; sgid without group execution
- * is a lock mode. */
-static void drop_privileges(struct inode *next)
+/* sgid without group execution is a lock mode; on a directory it means something else. */
+void drop_privileges(struct inode *next)
 {
     if (S_ISDIR(next->mode))
         return;
@@ -41,7 +40,7 @@ static void set_owner_and_mode(struct inode *next, const struct stat *in, unsign
         next->uid = in->st_uid;
     if (what & FS_SET_GID)
         next->gid = in->st_gid;
-    if (what & (FS_SET_UID | FS_SET_GID | FS_SET_KILL_PRIV))
+    if (what & (FS_SET_UID | FS_SET_GID | FS_SET_KILL_PRIV)) /* chown by anybody */
         drop_privileges(next);
     if (what & FS_SET_MODE)
         next->mode = (next->mode & S_IFMT) | (in->st_mode & 07777);
@@ -49,9 +48,9 @@ static void set_owner_and_mode(struct inode *next, const struct stat *in, unsign
 
 static int check_size(const struct node *n, const struct stat *in)
 {
-    if (S_ISDIR(n->inode.mode))
+    if (S_ISDIR(n->type))
         return -EISDIR;
-    if (!S_ISREG(n->inode.mode) || in->st_size < 0)
+    if (!S_ISREG(n->type) || in->st_size < 0)
         return -EINVAL;
     return in->st_size > FS_MAX_SIZE ? -EFBIG : 0;
 }
@@ -62,15 +61,19 @@ static int setattr_locked(struct fs *fs, struct node *n, const struct stat *in, 
     struct inode next = n->inode;
     struct timespec now = fs_now();
     struct change c;
-    bool steps = false;
+    uint64_t end = node_end(n);
     int rc = what & FS_SET_SIZE ? check_size(n, in) : 0;
+    if (rc == 0 && (what & FS_SET_SIZE) && (next.flags & INODE_CUTTING)) {
+        rc = resize_finish(fs, n, CUT_BY_LOOKING);
+        next = n->inode;
+    }
     if (rc)
         return rc;
     change_begin(&c, fs);
     if (what & FS_SET_SIZE) {
         if (!(what & (FS_SET_MTIME | FS_SET_MTIME_NOW)))
             next.mtime = now;
-        rc = data_set_size(fs, n, &next, (uint64_t)in->st_size, &c, &steps);
+        rc = resize_put(fs, n, &next, (uint64_t)in->st_size, &c);
         if (rc) {
             change_drop(&c);
             return rc;
@@ -84,8 +87,11 @@ static int setattr_locked(struct fs *fs, struct node *n, const struct stat *in, 
         return rc;
     node_publish(n, &next);
     /* The size counts from here on, also after a crash; the extents behind it go while nobody else
-     * gets at the file. */
-    return steps ? garbage_cut(fs, n->ino, data_end(next.size), !n->orphan) : 0;
+     * gets at the file. That they cannot is no reason to deny the new size. */
+    if ((what & FS_SET_SIZE) && (next.flags & INODE_CUTTING) && resize_finish(fs, n, end))
+        fs_log(fs, "data behind the end of inode %llu stays for now: %s",
+               (unsigned long long)n->ino, fail_text());
+    return 0;
 }
 
 int fs_setattr(struct fs *fs, uint64_t ino, const struct stat *in, unsigned what, struct stat *st)
@@ -110,11 +116,13 @@ int fs_readlink(struct fs *fs, uint64_t ino, char *out, size_t size)
     int rc = -EINVAL;
     if (!n)
         return -ESTALE;
+    pthread_mutex_lock(&n->mu);
     if (n->inode.target) {
-        size_t len = strlen(n->inode.target); /* a symlink's target never changes */
+        size_t len = strlen(n->inode.target);
         rc = (int)(len < size ? len : size);
         memcpy(out, n->inode.target, (size_t)rc);
     }
+    pthread_mutex_unlock(&n->mu);
     node_unpin(fs, n);
     return rc;
 }

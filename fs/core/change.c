@@ -53,10 +53,9 @@ void change_put_reference(struct change *c, uint64_t dir, const char *name, uint
 
 void change_put_garbage(struct change *c, uint64_t ino, uint64_t from, bool gone)
 {
-    char value[GARBAGE_SIZE] = {gone ? GARBAGE_GONE : 0};
-    for (int i = 0; i < 8; i++)
-        value[1 + i] = (char)(from >> (8 * i));
-    change_put(c, key_of(KEY_GARBAGE, ino), slice_of(value, sizeof value));
+    buf_clear(&c->value);
+    garbage_encode(&(struct garbage_record){gone, from}, &c->value);
+    change_put(c, key_of(KEY_GARBAGE, ino), buf_slice(&c->value));
 }
 
 static void raise_sequence(struct node *n, uint64_t sequence)
@@ -78,5 +77,5 @@ int change_commit(struct change *c, struct node *const *nodes, int count)
         if (nodes[i])
             raise_sequence(nodes[i], w.sequence);
     change_drop(c);
-    return rc;
+    return store_errno(rc);
 }

@@ -1,6 +1,10 @@
 /* File contents: blocks of 4 KiB, each a value under its inode and offset. A block that is written
  * as a whole is a put without a look; one that is written in part is read, changed and put. Blocks
- * that were never written have no record. */
+ * that were never written have no record.
+ *
+ * Invariants, for resize.c too: nothing of a block behind the file's size is stored but zeroes, so
+ * that a file that grows reads as zeroes there; without INODE_CUTTING no record lies wholly behind
+ * the size; without INODE_SPARSE every block below it has one. */
 #include "fs_internal.h"
 
 static uint64_t blocks_below(uint64_t size)
@@ -82,7 +86,7 @@ ssize_t fs_read(struct fs *fs, uint64_t ino, void *p, size_t size, uint64_t off)
         return -ESTALE;
     pthread_rwlock_rdlock(&n->op);
     uint64_t end = n->inode.size;
-    if (S_ISDIR(n->inode.mode))
+    if (S_ISDIR(n->type))
         rc = -EISDIR;
     if (off >= end)
         size = 0;
@@ -100,10 +104,9 @@ ssize_t fs_read(struct fs *fs, uint64_t ino, void *p, size_t size, uint64_t off)
 
 /* ---- writing */
 
-/* Puts a block; zeroes at its end are not stored. */
-static void put_block(struct change *c, uint64_t ino, uint64_t at, const char *bytes, size_t len)
+void data_put_block(struct change *c, uint64_t ino, uint64_t at, const char *bytes, size_t len)
 {
-    while (len > 0 && bytes[len - 1] == 0)
+    while (len > 0 && bytes[len - 1] == 0) /* zeroes at the end need no room */
         len--;
     buf_clear(&c->value);
     buf_append(&c->value, (const char[]){EXTENT_INLINE}, 1);
@@ -111,8 +114,7 @@ static void put_block(struct change *c, uint64_t ino, uint64_t at, const char *b
     change_put(c, key_extent(ino, at), buf_slice(&c->value));
 }
 
-/* The stored block at `at` into block[FS_BLOCK], zeroes behind its end. *there: it has a record. */
-static int get_block(struct fs *fs, uint64_t ino, uint64_t at, char *block, bool *there)
+int data_get_block(struct fs *fs, uint64_t ino, uint64_t at, char *block, bool *there)
 {
     struct fs_key key = key_extent(ino, at);
     struct buf value = BUF_INIT;
@@ -124,68 +126,49 @@ static int get_block(struct fs *fs, uint64_t ino, uint64_t at, char *block, bool
     else if (rc == -ENOENT)
         rc = 0;
     memset(block, 0, FS_BLOCK);
-    if (bytes.len > 0)
+    if (rc == 0 && bytes.len > 0)
         memcpy(block, bytes.data, bytes.len);
     buf_free(&value);
     return rc;
 }
 
-/* Does the block have a record? Without a look where the inode's own fields say it. */
-static int block_exists(struct fs *fs, const struct node *n, uint64_t at, char *block, bool *there)
-{
-    if (at >= data_end(n->inode.size)) {
-        *there = false;
-        return 0;
-    }
-    if (!(n->inode.flags & INODE_SPARSE)) {
-        *there = true;
-        return 0;
-    }
-    return get_block(fs, n->ino, at, block, there);
-}
-
 /* One block's part of a write: [from, to) of the block at `at`. */
-static int write_block(struct change *c, struct node *n, struct inode *next, uint64_t at,
+static int write_block(struct change *c, const struct node *n, struct inode *next, uint64_t at,
                        size_t from, size_t to, const char *p)
 {
     char block[FS_BLOCK];
-    bool there;
-    bool whole = from == 0 && (to == FS_BLOCK || at + to >= n->inode.size);
-    int rc = block_exists(c->fs, n, at, block, &there);
+    uint64_t size = n->inode.size;
+    bool below = at < data_end(size), sparse = n->inode.flags & INODE_SPARSE;
+    bool whole = from == 0 && (to == FS_BLOCK || at + to >= size);
+    bool there = below && !sparse;
+    int rc = 0;
+    if (below && (sparse || !whole))
+        rc = data_get_block(c->fs, n->ino, at, block, &there);
+    else if (!whole)
+        memset(block, 0, FS_BLOCK);
     if (rc)
         return rc;
-    if (whole || !there) {
-        if (from > 0)
-            memset(block, 0, from);
-        memcpy(block + from, p, to - from);
-        put_block(c, n->ino, at, block, to);
+    if (whole) {
+        data_put_block(c, n->ino, at, p, to);
     } else {
-        rc = get_block(c->fs, n->ino, at, block, &there);
-        if (rc)
-            return rc;
         memcpy(block + from, p, to - from);
-        put_block(c, n->ino, at, block, FS_BLOCK);
+        data_put_block(c, n->ino, at, block, FS_BLOCK);
     }
     if (!there)
         next->blocks += FS_BLOCK / 512;
     return 0;
 }
 
-static void drop_privileges(struct inode *i)
-{
-    i->mode &= ~(mode_t)S_ISUID;
-    if (i->mode & S_IXGRP)
-        i->mode &= ~(mode_t)S_ISGID;
-}
-
 /* op held exclusively. */
 static int write_locked(struct fs *fs, struct node *n, const char *p, size_t size, uint64_t off,
                         bool kill_priv)
 {
-    struct inode next = n->inode;
     struct change c;
-    int rc = 0;
+    int rc = n->inode.flags & INODE_CUTTING ? resize_finish(fs, n, CUT_BY_LOOKING) : 0;
     bool first_garbage = n->orphan && !n->garbage_recorded;
+    if (rc)
+        return rc;
+    struct inode next = n->inode;
     change_begin(&c, fs);
     for (size_t done = 0; rc == 0 && done < size;) {
         uint64_t at = (off + done) & ~(uint64_t)(FS_BLOCK - 1);
@@ -230,75 +213,10 @@ int fs_write(struct fs *fs, uint64_t ino, const void *p, size_t size, uint64_t o
     if (!n)
         return -ESTALE;
     pthread_rwlock_wrlock(&n->op);
-    int rc = !S_ISREG(n->inode.mode) ? -EINVAL
-             : size == 0             ? 0
-                                     : write_locked(fs, n, p, size, off, kill_priv);
+    int rc = !S_ISREG(n->type) ? -EINVAL
+             : size == 0       ? 0
+                               : write_locked(fs, n, p, size, off, kill_priv);
     pthread_rwlock_unlock(&n->op);
     node_unpin(fs, n);
     return fs_error(fs, ino, rc);
-}
-
-/* ---- size */
-
-/* Counts the records at and behind `from`, up to one more than a batch takes; deletes them in the
- * change if it takes them all. *count: how many there are, all of them. */
-static int cut_extents(struct fs *fs, uint64_t ino, uint64_t from, struct change *c,
-                       uint64_t *count)
-{
-    struct fs_key key = key_extent(ino, from), prefix = key_of(KEY_EXTENT, ino);
-    struct store_batch deletes = STORE_BATCH_INIT;
-    struct iter *it = store_iter(fs->store, NULL);
-    *count = 0;
-    for (iter_seek(it, key_slice(&key));
-         it->valid && slice_starts_with(it->key, key_slice(&prefix)); iter_next(it))
-        if (++*count <= FS_BATCH_KEYS)
-            store_batch_delete(&deletes, it->key);
-    int rc = it->status;
-    iter_destroy(it);
-    if (rc == 0 && *count <= FS_BATCH_KEYS)
-        store_batch_append(&c->batch, &deletes);
-    store_batch_free(&deletes);
-    return rc;
-}
-
-/* The block that the new end falls into loses what is behind it, or it would come back when the
- * file grows. */
-static int cut_last_block(struct fs *fs, struct node *n, uint64_t size, struct change *c)
-{
-    char block[FS_BLOCK];
-    bool there;
-    if (size % FS_BLOCK == 0)
-        return 0;
-    int rc = get_block(fs, n->ino, size - size % FS_BLOCK, block, &there);
-    if (rc == 0 && there)
-        put_block(c, n->ino, size - size % FS_BLOCK, block, size % FS_BLOCK);
-    return rc;
-}
-
-int data_set_size(struct fs *fs, struct node *n, struct inode *next, uint64_t size,
-                  struct change *c, bool *steps)
-{
-    uint64_t from = data_end(size), count = 0;
-    *steps = false;
-    if (size > n->inode.size) {
-        if (blocks_below(size) > blocks_below(n->inode.size))
-            next->flags |= INODE_SPARSE;
-        next->size = size;
-        return 0;
-    }
-    int rc = size < n->inode.size ? cut_last_block(fs, n, size, c) : 0;
-    if (rc == 0 && n->inode.blocks > 0)
-        rc = cut_extents(fs, n->ino, from, c, &count);
-    if (rc)
-        return rc;
-    if (count > FS_BATCH_KEYS) {
-        *steps = true;
-        if (!n->orphan)
-            change_put_garbage(c, n->ino, from, false);
-    }
-    next->size = size;
-    next->blocks -= count * (FS_BLOCK / 512);
-    if (size == 0)
-        next->flags &= ~(uint32_t)INODE_SPARSE;
-    return 0;
 }

@@ -78,7 +78,7 @@ int fs_opendir(struct fs *fs, uint64_t ino, struct fs_dir **out)
     struct node *n = node_pin(fs, ino);
     if (!n)
         return -ESTALE;
-    if (!S_ISDIR(n->inode.mode)) {
+    if (!S_ISDIR(n->type)) {
         node_unpin(fs, n);
         return -ENOTDIR;
     }
@@ -110,6 +110,7 @@ struct listing {
     fs_dir_each each;
     void *arg;
     uint64_t pos; /* of the entry that comes next */
+    struct shards_seen seen;
 };
 
 static bool give_dots(struct listing *l)
@@ -128,11 +129,11 @@ static bool give_dots(struct listing *l)
 }
 
 /* With a reference for whom it is given to. -ENOENT: the entry went meanwhile. */
-static int give_plus(struct listing *l, const char *name, bool *taken)
+static int give_plus(struct listing *l, const char *name, struct slice value, bool *taken)
 {
     struct node *n;
     struct stat st;
-    int rc = lookup_node(l->fs, l->dir->node, name, &n);
+    int rc = lookup_entry(l->fs, l->dir->node, name, value, &l->seen, &n);
     if (rc)
         return rc;
     node_add_lookup(l->fs, n);
@@ -174,7 +175,8 @@ static int give_entries(struct listing *l, struct iter *it, struct slice prefix,
         }
         memcpy(name, it->key.data + prefix.len, len);
         name[len] = 0;
-        rc = l->plus ? give_plus(l, name, &taken) : give_plain(l, name, it->value, &taken);
+        rc = l->plus ? give_plus(l, name, it->value, &taken)
+                     : give_plain(l, name, it->value, &taken);
         if (rc == -ENOENT)
             continue;
         if (rc || !taken)
@@ -199,6 +201,8 @@ static int list_from(struct listing *l, uint64_t off)
     l->pos = off;
     if (!give_dots(l))
         return 0;
+    if (l->plus)
+        shards_see(l->fs, &l->seen);
     struct iter *it = store_iter(l->fs->store, NULL);
     iter_seek(it, key_slice(&start));
     int rc = give_entries(l, it, key_slice(&prefix), skip);

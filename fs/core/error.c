@@ -26,6 +26,11 @@ void fs_log(struct fs *fs, const char *fmt, ...)
         fprintf(stderr, "skeinfs: %s\n", line);
 }
 
+int store_errno(int rc)
+{
+    return rc == STORE_ECORRUPT || rc == STORE_EFORMAT ? -EIO : rc;
+}
+
 int fs_error(struct fs *fs, uint64_t ino, int rc)
 {
     if (rc != STORE_ECORRUPT && rc != STORE_EFORMAT)

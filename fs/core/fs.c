@@ -114,6 +114,9 @@ static int load_super(struct fs *fs)
     int rc = store_get(fs->store, NULL, key_slice(&key), &value);
     if (rc == 0)
         rc = super_decode(&fs->super, buf_slice(&value));
+    else if (rc == -ENOENT && fs->options.read_only)
+        rc = fail(-ENOENT, "%s: was not made to the end, and a read-only mount does not go on",
+                  fs->dir);
     else if (rc == -ENOENT)
         rc = make_filesystem(fs);
     if (rc == STORE_ECORRUPT || rc == STORE_EFORMAT) {
@@ -190,7 +193,7 @@ static void drop_orphans(struct fs *fs)
         for (size_t b = 0; b < fs->shard[i].bucket_count; b++)
             for (struct node *n = fs->shard[i].bucket[b]; n; n = n->chain)
                 if (n->orphan && n->garbage_recorded)
-                    garbage_add(fs, n->ino);
+                    garbage_add(fs, n->ino, node_end(n));
 }
 
 int fs_close(struct fs *fs)

@@ -5,10 +5,10 @@
  * Locks, in the order in which they are taken:
  *   1. fs.rename_mu   renames between two directories: the shape of the tree stands still
  *   2. node.op        one operation at a time on this inode, held until its commit is done (as the
- * kernel holds its own inode lock): exclusive for every change of the inode, of its data, or of the
- * names in the directory; shared for reads of data. A directory before what is in it; of two
- * directories, neither above the other, the lower number first; files after all directories, the
- * lower number first.
+ *                     kernel holds its own inode lock): exclusive for every change of the inode, of
+ *                     its data, or of the names in the directory; shared for reads of data. A
+ *                     directory before what is in it; of two directories, neither above the other,
+ *                     the lower number first; files after all directories, the lower number first.
  *   3. node.mu        for a moment: the fields that readers look at
  *   4. shard.mu       for a moment: the table of nodes
  *
@@ -23,6 +23,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "../format/garbage_format.h"
 #include "../format/inode_format.h"
 #include "../format/keys_format.h"
 #include "../format/super_format.h"
@@ -31,10 +32,12 @@
 #define FS_SHARDS 64
 #define FS_MAX_SIZE (INT64_MAX & ~(int64_t)(FS_BLOCK - 1))
 #define FS_BATCH_KEYS 1000 /* one step of deleting what may be much */
+#define CUT_BY_LOOKING UINT64_MAX
 
 struct node {
     struct node *chain; /* of the shard's bucket; guarded by shard.mu */
     uint64_t ino;
+    mode_t type;      /* S_IFMT of its mode, which never changes: to be read without a lock */
     uint64_t nlookup; /* references of the kernel; guarded by shard.mu */
     unsigned pins;    /* operations that use it now; guarded by shard.mu */
     pthread_rwlock_t op;
@@ -82,7 +85,7 @@ struct node *node_pin(struct fs *fs, uint64_t ino);
 /* Gives the pin back. Without references and pins the node goes (and an orphan's data with it). */
 void node_unpin(struct fs *fs, struct node *n);
 void node_add_lookup(struct fs *fs, struct node *n);
-uint64_t node_evictions(struct fs *fs, uint64_t ino);
+uint64_t node_evictions(struct fs *fs, uint64_t ino); /* of the inode's shard */
 /* Where the inode's record is. */
 struct node_home {
     bool embedded;
@@ -94,9 +97,10 @@ struct node_home {
  * be stale; read again. */
 struct node *node_adopt(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home,
                         uint64_t evictions);
-/* A new inode just committed: as node_adopt, but never NULL. */
-struct node *node_adopt_new(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home);
 void node_set_home(struct node *n, struct node_home home); /* mu held */
+/* Where its extents end, if every block below has one; else CUT_BY_LOOKING. op held, or nobody has
+ * it any more. */
+uint64_t node_end(const struct node *n);
 void node_stat(struct node *n, struct stat *st);
 /* Reads inode `ino` from its `I` key and adopts it. */
 int node_load(struct fs *fs, uint64_t ino, struct node **out);
@@ -119,7 +123,8 @@ void change_put_inode_at(struct change *c, uint64_t ino, const struct inode *nex
 void change_put_reference(struct change *c, uint64_t dir, const char *name, uint64_t ino,
                           mode_t mode);
 void change_put_garbage(struct change *c, uint64_t ino, uint64_t from, bool gone);
-/* Commits, frees the batch. On success notes the sequence in each node (NULLs are skipped). */
+/* Commits, frees the batch. On success notes the sequence in each node (NULLs are skipped). Damage
+ * in the store, which takes no writes then, is -EIO. */
 int change_commit(struct change *c, struct node *const *nodes, int count);
 void change_drop(struct change *c); /* instead of commit */
 /* op held exclusively: the node's inode is now `next`. */
@@ -130,10 +135,19 @@ void node_publish(struct node *n, const struct inode *next);
 int ino_allocate(struct fs *fs, uint64_t *ino);    /* ino.c */
 struct timespec fs_now(void);                      /* error.c */
 int fs_error(struct fs *fs, uint64_t ino, int rc); /* error.c: damage becomes -EIO and a log line */
+int store_errno(int rc); /* error.c: damage is -EIO; for what the timer reports anyway */
 void fs_log(struct fs *fs, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int name_check(const char *name); /* lookup.c: 0, -ENOENT (empty), -ENAMETOOLONG */
 /* The pinned node under a name: -ENOENT, -ENOTDIR. */
 int lookup_node(struct fs *fs, struct node *dir, const char *name, struct node **out);
+/* The same for an entry of dir that was read with an iterator. `seen`: the shards' evictions, taken
+ * by shards_see() before the iterator was made. */
+struct shards_seen {
+    uint64_t evictions[FS_SHARDS];
+};
+void shards_see(struct fs *fs, struct shards_seen *seen); /* node.c */
+int lookup_entry(struct fs *fs, struct node *dir, const char *name, struct slice value,
+                 const struct shards_seen *seen, struct node **out);
 bool may_take_name(struct node *dir); /* lookup.c: dir still has a name itself */
 
 /* unlink.c: puts into the change what losing one name means for n (whose op is held); *next is its
@@ -141,22 +155,34 @@ bool may_take_name(struct node *dir); /* lookup.c: dir still has a name itself *
 void unlink_put(struct change *c, struct node *n, struct inode *next, struct timespec now);
 void unlink_publish(struct node *n, const struct inode *next);
 
+/* attr.c: suid, and sgid of what its group may execute, go. */
+void drop_privileges(struct inode *next);
+
 /* data.c */
-/* Puts into the change what a new size means for the extents; next gets size and blocks. *steps:
- * there are more than a batch should hold; after the commit the caller calls garbage_cut() from
- * data_end(size) on. op held exclusively. */
-int data_set_size(struct fs *fs, struct node *n, struct inode *next, uint64_t size,
-                  struct change *c, bool *steps);
 uint64_t data_end(uint64_t size); /* the first block's offset behind a file of this size */
+/* The stored block at `at` into block[FS_BLOCK], with zeroes where nothing is stored. *there: it
+ * has a record. */
+int data_get_block(struct fs *fs, uint64_t ino, uint64_t at, char *block, bool *there);
+/* Puts the block's first `len` bytes; what is behind them is zeroes. */
+void data_put_block(struct change *c, uint64_t ino, uint64_t at, const char *bytes, size_t len);
+
+/* resize.c; op held exclusively. */
+/* Puts into the change what a new size means for the extents; next gets size, blocks and flags.
+ * With INODE_CUTTING among them there are more than a batch should hold: after the commit the
+ * caller calls resize_finish(). */
+int resize_put(struct fs *fs, struct node *n, struct inode *next, uint64_t size, struct change *c);
+/* Deletes what a big truncation left behind the size, which ended at `end` (CUT_BY_LOOKING: not
+ * known), and takes INODE_CUTTING back. Nothing may be put behind the size before that. */
+int resize_finish(struct fs *fs, struct node *n, uint64_t end);
 
 /* garbage.c */
 int garbage_start(struct fs *fs);
 void garbage_stop(struct fs *fs);
-void garbage_add(struct fs *fs,
-                 uint64_t ino); /* an orphan lost its last reference: in the background */
-/* Deletes the extents at and behind `from`, in bounded batches; the last one deletes the `O`
- * record, if `record`. */
-int garbage_cut(struct fs *fs, uint64_t ino, uint64_t from, bool record);
+/* An orphan has lost its last reference: what it had is deleted in the background. */
+void garbage_add(struct fs *fs, uint64_t ino, uint64_t end);
+/* Deletes the extents from `from` to `end` (multiples of FS_BLOCK) in bounded batches: every block
+ * that can be there, without a look; or with CUT_BY_LOOKING all that are there. */
+int garbage_cut(struct fs *fs, uint64_t ino, uint64_t from, uint64_t end);
 
 /* timer.c */
 int timer_start(struct fs *fs);

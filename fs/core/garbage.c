@@ -3,15 +3,17 @@
  *
  * It is deleted in bounded batches, so that nobody waits behind a huge one. The `O` record stands
  * until the last of it is gone; a crash in between only means that the next mount goes on. */
-#include <errno.h>
-
 #include "fs_internal.h"
+
+struct leftover {
+    uint64_t ino, end;
+};
 
 struct garbage {
     pthread_t thread;
     pthread_mutex_t mu;
     pthread_cond_t work;
-    uint64_t *queue; /* orphans to delete; guarded by mu */
+    struct leftover *queue; /* orphans to delete; guarded by mu */
     size_t count, capacity;
     bool stop;
 };
@@ -39,10 +41,8 @@ static int delete_some(struct fs *fs, struct buf *from, struct slice prefix, str
     return rc;
 }
 
-/* All records with this prefix from `start` on, step by step; the last step deletes `last`, where
- * not NULL. */
-static int delete_all(struct fs *fs, struct slice start, struct slice prefix,
-                      const struct fs_key *last)
+/* All records with this prefix from `start` on, step by step. */
+static int delete_all(struct fs *fs, struct slice start, struct slice prefix)
 {
     struct buf from = BUF_INIT;
     bool more = true;
@@ -56,30 +56,53 @@ static int delete_all(struct fs *fs, struct slice start, struct slice prefix,
             change_drop(&c);
             break;
         }
-        if (!more && last)
-            change_delete(&c, *last);
         rc = change_commit(&c, NULL, 0);
     }
     buf_free(&from);
     return rc;
 }
 
-int garbage_cut(struct fs *fs, uint64_t ino, uint64_t from, bool record)
+/* Where every block has a record there is no need to read what is to go, only to find its keys. */
+static int delete_blocks(struct fs *fs, uint64_t ino, uint64_t from, uint64_t end)
 {
-    struct fs_key start = key_extent(ino, from), prefix = key_of(KEY_EXTENT, ino),
-                  last = key_of(KEY_GARBAGE, ino);
-    return delete_all(fs, key_slice(&start), key_slice(&prefix), record ? &last : NULL);
+    int rc = 0;
+    while (rc == 0 && from < end) {
+        struct change c;
+        change_begin(&c, fs);
+        for (int i = 0; i < FS_BATCH_KEYS && from < end; i++, from += FS_BLOCK)
+            change_delete(&c, key_extent(ino, from));
+        rc = change_commit(&c, NULL, 0);
+    }
+    return rc;
+}
+
+int garbage_cut(struct fs *fs, uint64_t ino, uint64_t from, uint64_t end)
+{
+    struct fs_key start = key_extent(ino, from), prefix = key_of(KEY_EXTENT, ino);
+    if (end != CUT_BY_LOOKING)
+        return delete_blocks(fs, ino, from, end);
+    return delete_all(fs, key_slice(&start), key_slice(&prefix));
+}
+
+static int delete_record(struct fs *fs, uint64_t ino)
+{
+    struct change c;
+    change_begin(&c, fs);
+    change_delete(&c, key_of(KEY_GARBAGE, ino));
+    return change_commit(&c, NULL, 0);
 }
 
 /* Everything of an inode that is gone. */
-static int collect_gone(struct fs *fs, uint64_t ino)
+static int collect_gone(struct fs *fs, struct leftover l)
 {
-    struct fs_key attrs = key_of(KEY_XATTR, ino);
-    int rc = delete_all(fs, key_slice(&attrs), key_slice(&attrs), NULL);
-    return rc ? rc : garbage_cut(fs, ino, 0, true);
+    struct fs_key attrs = key_of(KEY_XATTR, l.ino);
+    int rc = delete_all(fs, key_slice(&attrs), key_slice(&attrs));
+    if (rc == 0)
+        rc = garbage_cut(fs, l.ino, 0, l.end);
+    return rc ? rc : delete_record(fs, l.ino);
 }
 
-void garbage_add(struct fs *fs, uint64_t ino)
+void garbage_add(struct fs *fs, uint64_t ino, uint64_t end)
 {
     struct garbage *g = fs->garbage;
     pthread_mutex_lock(&g->mu);
@@ -87,7 +110,7 @@ void garbage_add(struct fs *fs, uint64_t ino)
         g->capacity = g->capacity ? g->capacity * 2 : 64;
         g->queue = mem_realloc(g->queue, g->capacity * sizeof *g->queue);
     }
-    g->queue[g->count++] = ino;
+    g->queue[g->count++] = (struct leftover){ino, end};
     pthread_cond_signal(&g->work);
     pthread_mutex_unlock(&g->mu);
 }
@@ -102,20 +125,31 @@ static void *collector(void *arg)
             pthread_cond_wait(&g->work, &g->mu);
         if (g->count == 0)
             break;
-        uint64_t ino = g->queue[--g->count];
+        struct leftover l = g->queue[--g->count];
         pthread_mutex_unlock(&g->mu);
-        int rc = collect_gone(fs, ino);
+        int rc = collect_gone(fs, l);
         if (rc)
-            fs_log(fs, "data of the deleted inode %llu stays for now: %s", (unsigned long long)ino,
-                   fail_name(rc));
+            fs_log(fs, "data of the deleted inode %llu stays for now: %s",
+                   (unsigned long long)l.ino, fail_text());
         pthread_mutex_lock(&g->mu);
     }
     pthread_mutex_unlock(&g->mu);
     return NULL;
 }
 
-/* What an earlier run left: truncations are finished here and now, for the file may be read next;
- * the rest is queued. */
+/* A truncation that was cut short is finished here and now. If it cannot be, the inode's
+ * INODE_CUTTING keeps the file from growing over what is left. */
+static void finish_truncation(struct fs *fs, uint64_t ino, uint64_t from)
+{
+    int rc = garbage_cut(fs, ino, from, CUT_BY_LOOKING);
+    if (rc == 0)
+        rc = delete_record(fs, ino);
+    if (rc)
+        fs_log(fs, "data behind the end of inode %llu stays for now: %s", (unsigned long long)ino,
+               fail_text());
+}
+
+/* What an earlier run left. */
 static int take_over(struct fs *fs)
 {
     static const char prefix[] = {KEY_GARBAGE};
@@ -123,17 +157,16 @@ static int take_over(struct fs *fs)
     int rc = 0;
     for (iter_seek(it, slice_of(prefix, 1)); rc == 0 && it->valid && it->key.data[0] == KEY_GARBAGE;
          iter_next(it)) {
-        uint64_t from = 0;
-        if (it->key.len != 9 || it->value.len != GARBAGE_SIZE) {
-            rc = fail(STORE_ECORRUPT, "%s: a damaged garbage record", fs->dir);
+        struct garbage_record g;
+        rc = it->key.len == 9 ? garbage_decode(&g, it->value)
+                              : fail(STORE_ECORRUPT, "a damaged key of a garbage record");
+        if (rc)
             break;
-        }
-        for (int i = 0; i < 8; i++)
-            from |= (uint64_t)(unsigned char)it->value.data[1 + i] << (8 * i);
-        if (it->value.data[0] & GARBAGE_GONE)
-            garbage_add(fs, get_be64(it->key.data + 1));
+        uint64_t ino = get_be64(it->key.data + 1);
+        if (g.gone)
+            garbage_add(fs, ino, CUT_BY_LOOKING);
         else
-            rc = garbage_cut(fs, get_be64(it->key.data + 1), from, true);
+            finish_truncation(fs, ino, g.from);
     }
     if (rc == 0)
         rc = it->status;

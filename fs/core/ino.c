@@ -16,7 +16,7 @@ static int reserve(struct fs *fs)
     if (rc == 0)
         fs->super = next;
     buf_free(&value);
-    return rc;
+    return store_errno(rc);
 }
 
 int ino_allocate(struct fs *fs, uint64_t *ino)

@@ -50,7 +50,7 @@ int lookup_node(struct fs *fs, struct node *dir, const char *name, struct node *
     uint64_t ino = 0, evictions = 0;
     int rc = -EAGAIN;
     *out = NULL;
-    if (!S_ISDIR(dir->inode.mode))
+    if (!S_ISDIR(dir->type))
         return -ENOTDIR;
     while (rc == -EAGAIN) {
         /* The shard is known only after a first look; its evictions must be known before the look
@@ -69,6 +69,34 @@ int lookup_node(struct fs *fs, struct node *dir, const char *name, struct node *
     }
     buf_free(&value);
     return rc == -ENOENT ? rc : fs_error(fs, dir->ino, rc);
+}
+
+static bool lives_at(struct node *n, const struct node *dir, const char *name)
+{
+    pthread_mutex_lock(&n->mu);
+    bool yes = n->embedded && n->home == dir->ino && strcmp(n->home_name, name) == 0;
+    pthread_mutex_unlock(&n->mu);
+    return yes;
+}
+
+int lookup_entry(struct fs *fs, struct node *dir, const char *name, struct slice value,
+                 const struct shards_seen *seen, struct node **out)
+{
+    struct inode i;
+    enum entry_kind kind;
+    uint64_t ino;
+    int rc = entry_decode(value, &ino, &kind, &i);
+    if (rc)
+        return fs_error(fs, dir->ino, rc);
+    *out = NULL;
+    if (kind == ENTRY_INODE)
+        *out = node_adopt(fs, ino, &i, (struct node_home){true, dir->ino, name},
+                          seen->evictions[ino % FS_SHARDS]);
+    if (*out && lives_at(*out, dir, name))
+        return 0;
+    /* A reference, or the entry went or changed since. */
+    node_unpin(fs, *out);
+    return lookup_node(fs, dir, name, out);
 }
 
 /* "." and "..", which have no entries. */
@@ -90,7 +118,7 @@ int fs_lookup(struct fs *fs, uint64_t dir, const char *name, struct stat *st)
     if (!d)
         return -ESTALE;
     int rc = name_check(name);
-    if (rc == 0 && !S_ISDIR(d->inode.mode))
+    if (rc == 0 && !S_ISDIR(d->type))
         rc = -ENOTDIR;
     if (rc)
         goto out;

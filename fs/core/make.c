@@ -25,7 +25,7 @@ static int check_free(struct fs *fs, struct node *dir, const char *name)
 
 static int check_dir(struct node *dir, const char *name)
 {
-    if (!S_ISDIR(dir->inode.mode))
+    if (!S_ISDIR(dir->type))
         return -ENOTDIR;
     int rc = name_check(name);
     if (rc)
@@ -71,6 +71,7 @@ static int make_in(struct fs *fs, const struct fs_caller *who, struct node *dir,
     struct inode i = new_inode(who, dir, mode, rdev, target, now);
     struct inode next = with_name(dir, S_ISDIR(mode), now);
     struct node_home home = {true, dir->ino, name};
+    uint64_t evictions = node_evictions(fs, ino);
     struct change c;
     change_begin(&c, fs);
     change_put_inode_at(&c, ino, &i, home);
@@ -81,7 +82,11 @@ static int make_in(struct fs *fs, const struct fs_caller *who, struct node *dir,
         return rc;
     }
     node_publish(dir, &next);
-    struct node *n = node_adopt_new(fs, ino, &i, home);
+    struct node *n = node_adopt(fs, ino, &i, home, evictions);
+    if (!n)
+        rc = lookup_node(fs, dir, name, &n);
+    if (rc)
+        return rc;
     node_add_lookup(fs, n);
     node_stat(n, st);
     node_unpin(fs, n);
@@ -152,7 +157,7 @@ int fs_link(struct fs *fs, uint64_t ino, uint64_t dir, const char *name, struct 
         return -EROFS;
     struct node *n = node_pin(fs, ino), *d = node_pin(fs, dir);
     int rc = n && d ? 0 : -ESTALE;
-    if (rc == 0 && S_ISDIR(n->inode.mode))
+    if (rc == 0 && S_ISDIR(n->type))
         rc = -EPERM;
     if (rc == 0) {
         pthread_rwlock_wrlock(&d->op);

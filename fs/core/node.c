@@ -95,10 +95,16 @@ static bool evict(struct shard *s, struct node *n)
     return true;
 }
 
+uint64_t node_end(const struct node *n)
+{
+    bool known = !(n->inode.flags & (INODE_SPARSE | INODE_CUTTING));
+    return known ? data_end(n->inode.size) : CUT_BY_LOOKING;
+}
+
 static void after_eviction(struct fs *fs, struct node *n)
 {
     if (n->orphan && n->garbage_recorded)
-        garbage_add(fs, n->ino);
+        garbage_add(fs, n->ino, node_end(n));
     node_free(n);
 }
 
@@ -148,6 +154,12 @@ uint64_t node_evictions(struct fs *fs, uint64_t ino)
     return e;
 }
 
+void shards_see(struct fs *fs, struct shards_seen *seen)
+{
+    for (uint64_t i = 0; i < FS_SHARDS; i++)
+        seen->evictions[i] = node_evictions(fs, i);
+}
+
 void node_set_home(struct node *n, struct node_home home)
 {
     free(n->home_name);
@@ -159,24 +171,30 @@ void node_set_home(struct node *n, struct node_home home)
 static struct node *node_new(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home)
 {
     struct node *n = mem_zalloc(sizeof *n);
+    pthread_rwlockattr_t attr;
     n->ino = ino;
+    n->type = i->mode & S_IFMT;
     n->inode = *i;
     i->target = NULL;
-    pthread_rwlock_init(&n->op, NULL);
+    /* By default readers that come one upon the other keep a writer out for ever. */
+    pthread_rwlockattr_init(&attr);
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&n->op, &attr);
+    pthread_rwlockattr_destroy(&attr);
     pthread_mutex_init(&n->mu, NULL);
     node_set_home(n, home);
     atomic_init(&n->last_sequence, store_last_sequence(fs->store));
     return n;
 }
 
-static struct node *adopt(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home,
-                          bool check, uint64_t evictions)
+struct node *node_adopt(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home,
+                        uint64_t evictions)
 {
     struct shard *s = shard_of(fs, ino);
     struct node *n = NULL;
     pthread_mutex_lock(&s->mu);
     n = find(s, ino);
-    if (!n && (!check || s->evictions == evictions)) {
+    if (!n && s->evictions == evictions) {
         n = node_new(fs, ino, i, home);
         if (++s->count > s->bucket_count)
             grow(s);
@@ -189,17 +207,6 @@ static struct node *adopt(struct fs *fs, uint64_t ino, struct inode *i, struct n
     pthread_mutex_unlock(&s->mu);
     inode_free(i);
     return n;
-}
-
-struct node *node_adopt(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home,
-                        uint64_t evictions)
-{
-    return adopt(fs, ino, i, home, true, evictions);
-}
-
-struct node *node_adopt_new(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home)
-{
-    return adopt(fs, ino, i, home, false, 0);
 }
 
 void node_stat(struct node *n, struct stat *st)

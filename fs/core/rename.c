@@ -51,11 +51,11 @@ static void unlock_dirs(struct node *a, struct node *b)
         pthread_rwlock_unlock(&b->op);
 }
 
-/* Directories before files, then by number. Two directories here are never above one another
- * (checked before), and no other rename moves them meanwhile. */
+/* Directories before files, then by number. Two directories here are never above one another: they
+ * are in one directory, whose op is held, or it was checked, under rename_mu. */
 static bool comes_first(const struct node *a, const struct node *b)
 {
-    bool a_dir = S_ISDIR(a->inode.mode), b_dir = S_ISDIR(b->inode.mode);
+    bool a_dir = S_ISDIR(a->type), b_dir = S_ISDIR(b->type);
     return a_dir != b_dir ? a_dir : a->ino < b->ino;
 }
 
@@ -75,20 +75,22 @@ static void lock_children(struct node *a, struct node *b)
 
 static int check_replace(const struct node *from, const struct node *to)
 {
-    if (S_ISDIR(from->inode.mode)) {
-        if (!S_ISDIR(to->inode.mode))
+    if (S_ISDIR(from->type)) {
+        if (!S_ISDIR(to->type))
             return -ENOTDIR;
         return to->inode.entries > 0 ? -ENOTEMPTY : 0;
     }
-    return S_ISDIR(to->inode.mode) ? -EISDIR : 0;
+    return S_ISDIR(to->type) ? -EISDIR : 0;
 }
 
-/* Neither end may go under itself. */
+/* Neither end may go under itself. Within one directory nothing can. */
 static int check_tree(struct fs *fs, const struct end *from, const struct end *to, unsigned flags)
 {
-    if (S_ISDIR(from->n->inode.mode) && is_under(fs, to->dir, from->n))
+    if (from->dir == to->dir)
+        return 0;
+    if (S_ISDIR(from->n->type) && is_under(fs, to->dir, from->n))
         return -EINVAL;
-    if (to->n && S_ISDIR(to->n->inode.mode) && is_under(fs, from->dir, to->n))
+    if (to->n && S_ISDIR(to->n->type) && is_under(fs, from->dir, to->n))
         return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
     return 0;
 }
@@ -127,7 +129,7 @@ static void count_names(struct end *from, struct end *to, unsigned flags, struct
     from->next_dir = from->dir->inode;
     to->next_dir = to->dir->inode;
     struct inode *f = &from->next_dir, *t = from->dir == to->dir ? f : &to->next_dir;
-    bool from_dir = S_ISDIR(from->n->inode.mode), to_dir = to->n && S_ISDIR(to->n->inode.mode);
+    bool from_dir = S_ISDIR(from->n->type), to_dir = to->n && S_ISDIR(to->n->type);
     f->nlink -= from_dir;
     t->nlink += from_dir;
     t->nlink -= to_dir;
@@ -173,7 +175,7 @@ static int commit_rename(struct fs *fs, struct end *from, struct end *to, unsign
     return 0;
 }
 
-/* With rename_mu and both directories' op held. */
+/* With both directories' op held, and rename_mu where they are two. */
 static int rename_locked(struct fs *fs, struct end *from, struct end *to, unsigned flags)
 {
     int rc = lookup_node(fs, from->dir, from->name, &from->n);
@@ -229,11 +231,14 @@ int fs_rename(struct fs *fs, uint64_t dir, const char *name, uint64_t new_dir, c
         rc = -ESTALE;
         goto out;
     }
-    pthread_mutex_lock(&fs->rename_mu);
+    bool between = from.dir != to.dir;
+    if (between)
+        pthread_mutex_lock(&fs->rename_mu);
     lock_dirs(fs, from.dir, to.dir);
     rc = rename_locked(fs, &from, &to, flags);
     unlock_dirs(from.dir, to.dir);
-    pthread_mutex_unlock(&fs->rename_mu);
+    if (between)
+        pthread_mutex_unlock(&fs->rename_mu);
 out:
     node_unpin(fs, from.n);
     node_unpin(fs, to.n);

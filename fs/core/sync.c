@@ -10,12 +10,12 @@ int fs_sync_inode(struct fs *fs, uint64_t ino)
         return -ESTALE;
     uint64_t sequence = atomic_load(&n->last_sequence);
     node_unpin(fs, n);
-    return store_sync(fs->store, sequence);
+    return store_errno(store_sync(fs->store, sequence));
 }
 
 int fs_sync_all(struct fs *fs)
 {
-    return store_sync(fs->store, 0);
+    return store_errno(store_sync(fs->store, 0));
 }
 
 int fs_statfs(struct fs *fs, struct statvfs *out)

@@ -9,7 +9,7 @@
 
 static bool has_more_than_its_record(const struct inode *i)
 {
-    return i->blocks > 0 || (i->flags & INODE_HAS_XATTR);
+    return i->blocks > 0 || (i->flags & (INODE_HAS_XATTR | INODE_CUTTING));
 }
 
 void unlink_put(struct change *c, struct node *n, struct inode *next, struct timespec now)
@@ -46,7 +46,7 @@ static int remove_name(struct fs *fs, struct node *dir, const char *name, struct
     struct inode next, next_dir = dir->inode;
     struct change c;
     next_dir.entries--;
-    next_dir.nlink -= S_ISDIR(n->inode.mode) ? 1 : 0;
+    next_dir.nlink -= S_ISDIR(n->type) ? 1 : 0;
     next_dir.mtime = next_dir.ctime = now;
     change_begin(&c, fs);
     change_delete(&c, key_named(KEY_ENTRY, dir->ino, name));
@@ -62,9 +62,9 @@ static int remove_name(struct fs *fs, struct node *dir, const char *name, struct
 
 static int check_kind(const struct node *n, bool want_dir)
 {
-    if (want_dir && !S_ISDIR(n->inode.mode))
+    if (want_dir && !S_ISDIR(n->type))
         return -ENOTDIR;
-    if (!want_dir && S_ISDIR(n->inode.mode))
+    if (!want_dir && S_ISDIR(n->type))
         return -EISDIR;
     return want_dir && n->inode.entries > 0 ? -ENOTEMPTY : 0;
 }

@@ -1,7 +1,6 @@
 /* See inode_format.h. */
 #include "inode_format.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/sysmacros.h>
 
@@ -149,10 +148,21 @@ void inode_to_stat(uint64_t ino, const struct inode *i, struct stat *st)
 
 void inode_to_text(uint64_t ino, const struct inode *i, struct buf *out)
 {
-    char line[256];
-    int n = snprintf(line, sizeof line,
-                     "inode %llu mode %o owner %u:%u links %u size %llu blocks %llu flags %u\n",
-                     (unsigned long long)ino, i->mode, i->uid, i->gid, i->nlink,
-                     (unsigned long long)i->size, (unsigned long long)i->blocks, i->flags);
-    buf_append(out, line, (size_t)n);
+    char *line = mem_printf(
+        "inode %llu mode %o owner %u:%u links %u size %llu blocks %llu rdev %llu flags %u mtime "
+        "%lld.%09ld ctime %lld.%09ld",
+        (unsigned long long)ino, i->mode, i->uid, i->gid, i->nlink, (unsigned long long)i->size,
+        (unsigned long long)i->blocks, (unsigned long long)i->rdev, i->flags,
+        (long long)i->mtime.tv_sec, i->mtime.tv_nsec, (long long)i->ctime.tv_sec, i->ctime.tv_nsec);
+    buf_append_slice(out, slice_str(line));
+    free(line);
+    if (S_ISDIR(i->mode)) {
+        line = mem_printf(" parent %llu entries %llu", (unsigned long long)i->parent,
+                          (unsigned long long)i->entries);
+        buf_append_slice(out, slice_str(line));
+        free(line);
+    } else if (i->target) {
+        buf_append(out, " target ", 8);
+        buf_append_slice(out, slice_str(i->target));
+    }
 }

@@ -4,8 +4,8 @@
  *             | atime mtime ctime btime : { seconds:i64le, nanoseconds:u32le } each
  *             | directory: parent, entries : varints | symlink: target (varint length, bytes)
  *     entry = 1:u8 | ino:varint | inode          the inode lives here: it has one link
- *           | 2:u8 | ino:varint | mode:varint    a reference; the inode is under its `I` key (of
- * mode: the type)
+ *           | 2:u8 | ino:varint | mode:varint    a reference: the inode is under its `I` key; of
+ * the mode only the type
  *
  * Bytes behind the last field are of a newer format and are refused. */
 #ifndef FS_FORMAT_INODE_FORMAT_H
@@ -18,6 +18,7 @@
 enum inode_flags {
     INODE_SPARSE = 1,    /* blocks below the size may be missing; without it none is */
     INODE_HAS_XATTR = 2, /* there may be extended attributes; without it there are none */
+    INODE_CUTTING = 4,   /* a big truncation is under way: there may be extents behind the size */
 };
 
 struct inode {
@@ -46,6 +47,7 @@ void entry_encode_reference(uint64_t ino, mode_t mode, struct buf *out);
 int entry_decode(struct slice in, uint64_t *ino, enum entry_kind *kind, struct inode *i);
 
 void inode_to_stat(uint64_t ino, const struct inode *i, struct stat *st);
+/* In words, without a line's end. */
 void inode_to_text(uint64_t ino, const struct inode *i, struct buf *out);
 
 #endif

@@ -2,13 +2,14 @@
  * of bytes is the natural order.
  *
  *     S                      superblock (super_format.h)
- *     D parent:u64 name      directory entry (inode_format.h: the inode itself, or a reference)
- *     I ino:u64              inode that is not in an entry: the root, those with (or once with)
- * several links E ino:u64 offset:u64   extent: kind:u8 (1: data follows), data. The offset is a
- * multiple of 4096; bytes of the block behind the data are zeroes. A block without a record is a
- * hole. X ino:u64 name         extended attribute: its value O ino:u64              garbage:
- * flags:u8 (1: the inode is gone), from:u64le. Extents at and behind `from` are to be deleted (and
- * the attributes, where the inode is gone) */
+ *     D parent:u64 name      directory entry (inode_format.h): the inode itself, or a reference
+ *     I ino:u64              inode that is in no entry: the root; those with several links, now or
+ *                            once (inode_format.h)
+ *     E ino:u64 offset:u64   extent: kind:u8 (1: data follows), data. The offset is a multiple of
+ *                            4096; what the block lacks at its end is zeroes. A block without a
+ *                            record is a hole. Kind 2 is meant for data in a file of its own.
+ *     X ino:u64 name         extended attribute: its value
+ *     O ino:u64              garbage (garbage_format.h) */
 #ifndef FS_FORMAT_KEYS_FORMAT_H
 #define FS_FORMAT_KEYS_FORMAT_H
 
@@ -24,10 +25,8 @@ enum key_kind {
 };
 
 #define EXTENT_INLINE 1
-#define GARBAGE_GONE 1
-#define GARBAGE_SIZE 9
 
-/* The longest key: kind, number, a name of 255 bytes. */
+/* Room for the longest key and one byte more: kind, number, a name of 255 bytes. */
 struct fs_key {
     size_t len;
     char bytes[1 + 8 + 256];

@@ -49,7 +49,7 @@ void super_to_text(const struct super *s, struct buf *out)
     char line[160];
     int n =
         snprintf(line, sizeof line,
-                 "skeinfs version %u features 0x%llx 0x%llx created %lld inodes below %llu\n",
+                 "skeinfs version %u features 0x%llx 0x%llx created %lld inodes below %llu",
                  s->version, (unsigned long long)s->incompatible, (unsigned long long)s->compatible,
                  (long long)s->created, (unsigned long long)s->next_ino);
     buf_append(out, line, (size_t)n);

@@ -1,7 +1,7 @@
 /* The superblock, value of key S:
  *
- *     "SKEINFS1" | version:u32le | incompatible:u64le | compatible:u64le | uuid:16 bytes |
- * created:i64le | next_ino:u64le
+ *     "SKEINFS1" | version:u32le | incompatible:u64le | compatible:u64le | uuid:16 bytes
+ *     | created:i64le | next_ino:u64le
  *
  * `incompatible` bits name features without which the filesystem cannot be read: an unknown one
  * refuses the mount. `next_ino`: every inode number given away so far is below it. */
