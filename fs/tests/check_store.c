@@ -1,0 +1,212 @@
+/* See check_store.h. */
+#include "check_store.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "../format/garbage_format.h"
+#include "../format/inode_format.h"
+#include "../format/keys_format.h"
+#include "../format/record_text.h"
+#include "../format/super_format.h"
+
+/* What the walk learns of one inode number. */
+struct seen {
+    bool there;      /* it has a record */
+    bool embedded;   /* in an entry */
+    uint64_t parent; /* of a directory: where its entry is */
+    struct inode inode;
+    uint64_t references, entries, subdirs, extents, xattrs, last_extent;
+    struct garbage_record garbage;
+    bool has_garbage;
+};
+
+struct walk {
+    struct super super;
+    struct seen *at; /* by inode number */
+    struct slice key, value;
+};
+
+static const char *words(struct walk *w)
+{
+    static struct buf text;
+    buf_clear(&text);
+    record_to_text(w->key, w->value, &text);
+    buf_append(&text, "", 1);
+    return text.data;
+}
+
+#define CHECK(w, condition)                                                                        \
+    ck_assert_msg(condition, "%s does not hold for: %s", #condition, words(w))
+
+static struct seen *inode_at(struct walk *w, uint64_t ino)
+{
+    CHECK(w, ino >= FS_ROOT && ino < w->super.next_ino);
+    return &w->at[ino];
+}
+
+static void take_inode(struct walk *w, struct seen *s, const struct inode *i, bool embedded)
+{
+    CHECK(w, !s->there);
+    s->there = true;
+    s->embedded = embedded;
+    s->inode = *i;
+    s->inode.target = NULL;
+}
+
+static void take_entry(struct walk *w, struct seen *dir)
+{
+    uint64_t ino;
+    enum entry_kind kind;
+    struct inode i;
+    CHECK(w, entry_decode(w->value, &ino, &kind, &i) == 0);
+    struct seen *s = inode_at(w, ino);
+    dir->entries++;
+    CHECK(w, w->key.len > 9 && w->key.len <= 9 + FS_NAME_MAX);
+    if (kind == ENTRY_REFERENCE) {
+        CHECK(w, !S_ISDIR(i.mode));
+        s->references++;
+        return;
+    }
+    take_inode(w, s, &i, true);
+    if (S_ISDIR(i.mode)) {
+        dir->subdirs++;
+        s->parent = get_be64(w->key.data + 1);
+        CHECK(w, i.parent == s->parent);
+    } else {
+        CHECK(w, i.nlink == 1);
+    }
+    inode_free(&i);
+}
+
+/* `I` keys come behind all `D` and `E` keys. */
+static void take_own_key(struct walk *w, struct seen *s)
+{
+    struct inode i;
+    CHECK(w, inode_decode(&i, w->value) == 0);
+    take_inode(w, s, &i, false);
+    if (s == &w->at[FS_ROOT]) {
+        CHECK(w, S_ISDIR(i.mode) && i.parent == FS_ROOT);
+    } else {
+        CHECK(w, !S_ISDIR(i.mode));
+        CHECK(w, i.nlink == s->references && i.nlink > 0);
+    }
+    inode_free(&i);
+}
+
+static void take_extent(struct walk *w, struct seen *s)
+{
+    CHECK(w, w->key.len == 17);
+    uint64_t at = get_be64(w->key.data + 9);
+    CHECK(w, at % FS_BLOCK == 0);
+    CHECK(w, w->value.len >= 1 && w->value.len <= 1 + FS_BLOCK && w->value.data[0] == 1);
+    s->extents++;
+    s->last_extent = at + w->value.len - 1; /* the end of what is not zero */
+}
+
+static void take_record(struct walk *w)
+{
+    char kind = w->key.data[0];
+    if (kind == KEY_SUPER)
+        return;
+    CHECK(w, w->key.len >= 9);
+    struct seen *s = inode_at(w, get_be64(w->key.data + 1));
+    switch (kind) {
+    case KEY_ENTRY:
+        take_entry(w, s);
+        break;
+    case KEY_INODE:
+        take_own_key(w, s);
+        break;
+    case KEY_EXTENT:
+        take_extent(w, s);
+        break;
+    case KEY_XATTR:
+        s->xattrs++;
+        break;
+    case KEY_GARBAGE:
+        CHECK(w, garbage_decode(&s->garbage, w->value) == 0);
+        s->has_garbage = true;
+        break;
+    default:
+        ck_abort_msg("an unknown record: %s", words(w));
+    }
+}
+
+#define HOLDS(ino, condition)                                                                      \
+    ck_assert_msg(condition, "%s does not hold for inode %llu", #condition,                        \
+                  (unsigned long long)(ino))
+
+static void check_dir(const struct walk *w, uint64_t ino)
+{
+    const struct seen *s = &w->at[ino];
+    HOLDS(ino, s->inode.entries == s->entries);
+    HOLDS(ino, s->inode.nlink == 2 + s->subdirs);
+    uint64_t up = ino, steps = 0;
+    while (up != FS_ROOT && steps++ < w->super.next_ino) {
+        up = w->at[up].parent;
+        HOLDS(ino, w->at[up].there && S_ISDIR(w->at[up].inode.mode));
+    }
+    HOLDS(ino, up == FS_ROOT);
+}
+
+static void check_data(const struct walk *w, uint64_t ino)
+{
+    const struct seen *s = &w->at[ino];
+    uint64_t blocks = (s->inode.size + FS_BLOCK - 1) / FS_BLOCK;
+    HOLDS(ino, s->extents == 0 || S_ISREG(s->inode.mode));
+    if (!(s->inode.flags & INODE_CUTTING)) {
+        HOLDS(ino, s->inode.blocks == s->extents * (FS_BLOCK / 512));
+        HOLDS(ino, s->extents == 0 || s->last_extent <= s->inode.size);
+        HOLDS(ino, s->extents <= blocks);
+    }
+    if (S_ISREG(s->inode.mode) && !(s->inode.flags & (INODE_SPARSE | INODE_CUTTING)))
+        HOLDS(ino, s->extents == blocks);
+    HOLDS(ino, s->xattrs == 0 || (s->inode.flags & INODE_HAS_XATTR));
+}
+
+static void check_inode(const struct walk *w, uint64_t ino, enum check_store_what what)
+{
+    const struct seen *s = &w->at[ino];
+    HOLDS(ino, what != CHECK_NO_GARBAGE || !s->has_garbage);
+    if (!s->there) {
+        HOLDS(ino, s->entries == 0 && s->references == 0);
+        HOLDS(ino, (s->extents == 0 && s->xattrs == 0) || (s->has_garbage && s->garbage.gone));
+        return;
+    }
+    HOLDS(ino, !s->has_garbage || (!s->garbage.gone && (s->inode.flags & INODE_CUTTING)));
+    HOLDS(ino, !s->embedded || s->references == 0);
+    if (S_ISDIR(s->inode.mode))
+        check_dir(w, ino);
+    else
+        HOLDS(ino, s->entries == 0);
+    check_data(w, ino);
+}
+
+static void read_super(struct walk *w, struct fs *fs)
+{
+    struct fs_key key = key_super();
+    struct buf value = BUF_INIT;
+    ck_assert_int_eq(store_get(fs_store(fs), NULL, key_slice(&key), &value), 0);
+    ck_assert_int_eq(super_decode(&w->super, buf_slice(&value)), 0);
+    buf_free(&value);
+}
+
+void check_store(struct fs *fs, enum check_store_what what)
+{
+    struct walk w = {0};
+    read_super(&w, fs);
+    w.at = mem_zalloc(w.super.next_ino * sizeof *w.at);
+    struct iter *it = store_iter(fs_store(fs), NULL);
+    for (iter_first(it); it->valid; iter_next(it)) {
+        w.key = it->key;
+        w.value = it->value;
+        take_record(&w);
+    }
+    ck_assert_int_eq(it->status, 0);
+    iter_destroy(it);
+    ck_assert(w.at[FS_ROOT].there);
+    for (uint64_t ino = FS_ROOT; ino < w.super.next_ino; ino++)
+        check_inode(&w, ino, what);
+    free(w.at);
+}
