@@ -86,10 +86,11 @@ $(BUILD)/store/tests/%: store/tests/%.c $(call OBJ,$(STORE_TEST_HELP)) $(BUILD)/
 	$(CC) $(CFLAGS_ALL) $(CHECK_CFLAGS) -MMD -MP -MF $@.d $< $(call OBJ,$(STORE_TEST_HELP)) $(BUILD)/libstore.a -o $@ \
 	    $(CHECK_LIBS) $(STORE_LIBS) -lm $(if $(findstring leveldb,$@),-lleveldb)
 
-$(BUILD)/fs/tests/%: fs/tests/%.c $(call OBJ,$(FS_TEST_HELP)) $(BUILD)/libfs.a $(BUILD)/libstore.a
+$(BUILD)/fs/tests/%: fs/tests/%.c $(call OBJ,$(FS_TEST_HELP) $(STORE_TEST_HELP)) $(BUILD)/libfs.a \
+                     $(BUILD)/libstore.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(CHECK_CFLAGS) $(FUSE_CFLAGS) -MMD -MP -MF $@.d $< $(call OBJ,$(FS_TEST_HELP)) \
-	    $(BUILD)/libfs.a $(BUILD)/libstore.a -o $@ $(CHECK_LIBS) $(FUSE_LIBS) $(STORE_LIBS) -lm
+	$(CC) $(CFLAGS_ALL) $(CHECK_CFLAGS) $(FUSE_CFLAGS) -MMD -MP -MF $@.d $< \
+	    $(call OBJ,$(FS_TEST_HELP) $(STORE_TEST_HELP)) $(BUILD)/libfs.a $(BUILD)/libstore.a -o $@ $(CHECK_LIBS) $(FUSE_LIBS) $(STORE_LIBS) -lm
 
 $(BUILD)/mount-tests/%: mount-tests/%.c
 	@mkdir -p $(@D)
@@ -128,11 +129,11 @@ mount-test: all $(MOUNT_BIN) ## Run the tests on a real mount (one of them: T=gi
 	@BUILD=$(BUILD) T=$(T) sh .ci/run-tests mount
 
 asan: ## Unit tests under AddressSanitizer and UBSan
-	@$(MAKE) --no-print-directory unit BUILD=build/asan OPT=-O1 SANITIZE=address,undefined
+	@SHORT=1 $(MAKE) --no-print-directory unit BUILD=build/asan OPT=-O1 SANITIZE=address,undefined
 
 tsan: ## Unit tests of what is concurrent under ThreadSanitizer
 	@$(MAKE) --no-print-directory unit-programs BUILD=build/tsan OPT=-O1 SANITIZE=thread
-	@BUILD=build/tsan ONLY="queue memtable cache model concurrent" sh .ci/run-tests unit
+	@SHORT=1 BUILD=build/tsan ONLY="queue memtable cache model concurrent" sh .ci/run-tests unit
 
 clang: ## Build all with clang
 	@$(MAKE) --no-print-directory all test-programs BUILD=build/clang CC=clang
