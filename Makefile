@@ -39,6 +39,7 @@ MOUNT_BIN := $(patsubst %.c,$(BUILD)/%,$(MOUNT_C))
 .PHONY: all help deps deps-test deps-ci mount umount test unit mount-test asan tsan clang bench format format-check \
         install clean
 .DEFAULT_GOAL := all
+.SECONDARY:
 
 all: $(BUILD)/skeinfs ## Build build/skeinfs
 
@@ -134,6 +135,29 @@ asan: ## Unit tests under AddressSanitizer and UBSan
 tsan: ## Unit tests of what is concurrent under ThreadSanitizer
 	@$(MAKE) --no-print-directory unit-programs BUILD=build/tsan OPT=-O1 SANITIZE=thread
 	@SHORT=1 BUILD=build/tsan ONLY="queue memtable cache model concurrent" sh .ci/run-tests unit
+
+FUZZERS = $(patsubst store/fuzz/fuzz_%.c,%,$(wildcard store/fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 20
+FUZZ_OBJ = $(call OBJ,$(STORE_TEST_HELP)) $(BUILD)/libstore.a
+
+$(BUILD)/store/fuzz/make_seeds: store/fuzz/make_seeds.c $(BUILD)/libstore.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $^ -o $@ $(STORE_LIBS)
+
+$(BUILD)/store/fuzz/fuzz_%: store/fuzz/fuzz_%.c $(FUZZ_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer $< $(FUZZ_OBJ) -o $@ $(STORE_LIBS)
+
+.PHONY: fuzz fuzz-run
+fuzz: ## Run each fuzzer (log, table, edit, batch) for FUZZ_SECONDS=20
+	@$(MAKE) --no-print-directory fuzz-run BUILD=build/fuzz CC=clang OPT=-O1 SANITIZE=address,fuzzer-no-link
+
+fuzz-run: $(BUILD)/store/fuzz/make_seeds $(FUZZERS:%=$(BUILD)/store/fuzz/fuzz_%)
+	@$(BUILD)/store/fuzz/make_seeds $(BUILD)/corpus
+	@for f in $(FUZZERS); do echo "fuzz $$f: $(FUZZ_SECONDS) s"; \
+	    $(BUILD)/store/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -verbosity=0 \
+	    -artifact_prefix=$(BUILD)/found. $(BUILD)/corpus/$$f >$(BUILD)/fuzz.log 2>&1 || \
+	    { tail -40 $(BUILD)/fuzz.log; exit 1; }; done
 
 clang: ## Build all with clang
 	@$(MAKE) --no-print-directory all test-programs BUILD=build/clang CC=clang
