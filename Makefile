@@ -50,7 +50,7 @@ help: ## List the targets
 # ---- packages (README.md says what each is for)
 
 DEPS = gcc libc6-dev pkg-config libfuse3-dev fuse3 libisal-dev libsnappy-dev
-DEPS_TEST = $(DEPS) check rsync sqlite3 strace libleveldb-dev
+DEPS_TEST = $(DEPS) git check rsync sqlite3 strace libleveldb-dev
 DEPS_CI = $(DEPS_TEST) clang clang-format libclang-rt-14-dev
 
 deps: ## Install what building and mounting needs
@@ -95,7 +95,7 @@ $(BUILD)/fs/tests/%: fs/tests/%.c $(call OBJ,$(FS_TEST_HELP) $(STORE_TEST_HELP))
 
 $(BUILD)/mount-tests/%: mount-tests/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -o $@ -lpthread
+	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -o $@ -lpthread $(if $(findstring leveldb,$@),-lleveldb)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
