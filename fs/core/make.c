@@ -159,6 +159,8 @@ int fs_link(struct fs *fs, uint64_t ino, uint64_t dir, const char *name, struct 
     int rc = n && d ? 0 : -ESTALE;
     if (rc == 0 && S_ISDIR(n->type))
         rc = -EPERM;
+    if (rc == 0 && !S_ISDIR(d->type))
+        rc = -ENOTDIR;
     if (rc == 0) {
         pthread_rwlock_wrlock(&d->op);
         pthread_rwlock_wrlock(&n->op);

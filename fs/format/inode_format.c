@@ -79,6 +79,8 @@ int inode_decode(struct inode *i, struct slice in)
         !take_varint32(&in, &i->flags) || !take_time(&in, &i->atime) ||
         !take_time(&in, &i->mtime) || !take_time(&in, &i->ctime) || !take_time(&in, &i->btime))
         return fail(STORE_ECORRUPT, "an inode that is cut short");
+    if (i->flags & ~(uint32_t)INODE_FLAGS_KNOWN)
+        return fail(STORE_EFORMAT, "an inode with flags 0x%x, which are not known here", i->flags);
     i->mode = mode;
     i->uid = uid;
     i->gid = gid;

@@ -7,7 +7,8 @@
  *           | 2:u8 | ino:varint | mode:varint    a reference: the inode is under its `I` key; of
  * the mode only the type
  *
- * Bytes behind the last field are of a newer format and are refused. */
+ * Bytes behind the last field, and flags that are not known here, are of a newer format and are
+ * refused. */
 #ifndef FS_FORMAT_INODE_FORMAT_H
 #define FS_FORMAT_INODE_FORMAT_H
 
@@ -19,6 +20,7 @@ enum inode_flags {
     INODE_SPARSE = 1,    /* blocks below the size may be missing; without it none is */
     INODE_HAS_XATTR = 2, /* there may be extended attributes; without it there are none */
     INODE_CUTTING = 4,   /* a big truncation is under way: there may be extents behind the size */
+    INODE_FLAGS_KNOWN = 7,
 };
 
 struct inode {

@@ -43,7 +43,7 @@ void fixture_reopen(void)
 void fixture_kill(void)
 {
     struct env *then = env_sim_cut_copy(disk);
-    env_sim_restart(then);
+    env_sim_survive(then, SIM_KEEP_ALL, 0);
     fixture_close();
     env_sim_free(disk);
     disk = then;

@@ -1,0 +1,276 @@
+/* Directory reading: every entry that stays is given exactly once, whatever happens meanwhile. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fixture.h"
+
+#define MAX 4000
+
+struct got {
+    char names[MAX][16];
+    uint64_t next[MAX];
+    struct stat st[MAX];
+    int count, limit;
+};
+static struct got got;
+
+static bool take(void *arg, const char *name, const struct stat *st, uint64_t next)
+{
+    struct got *g = arg;
+    if (g->count == g->limit)
+        return false;
+    snprintf(g->names[g->count], sizeof g->names[0], "%s", name);
+    g->st[g->count] = *st;
+    g->next[g->count++] = next;
+    return true;
+}
+
+/* The next entries, at most `limit`; returns the position behind them. */
+static uint64_t list(struct fs_dir *d, uint64_t off, int limit, bool plus)
+{
+    got.limit = got.count + limit;
+    int before = got.count;
+    ck_assert_int_eq(fs_readdir(fs, d, off, plus, take, &got), 0);
+    return got.count > before ? got.next[got.count - 1] : off;
+}
+
+static struct fs_dir *open_dir(uint64_t ino)
+{
+    struct fs_dir *d;
+    ck_assert_int_eq(fs_opendir(fs, ino, &d), 0);
+    got.count = 0;
+    return d;
+}
+
+static const char *name_of(int i)
+{
+    static char name[16];
+    snprintf(name, sizeof name, "f%05d", i);
+    return name;
+}
+
+/* How often the name was given. */
+static int times(const char *name)
+{
+    int n = 0;
+    for (int i = 0; i < got.count; i++)
+        n += strcmp(got.names[i], name) == 0;
+    return n;
+}
+
+static uint64_t make_many(int n)
+{
+    uint64_t d = make_dir(FS_ROOT, "d");
+    for (int i = 0; i < n; i++)
+        fs_forget(fs, make_file(d, name_of(i)), 1);
+    return d;
+}
+
+START_TEST(an_empty_directory_has_two_entries)
+{
+    uint64_t d = make_dir(FS_ROOT, "d");
+    struct fs_dir *open = open_dir(d);
+    uint64_t end = list(open, 0, 10, false);
+    ck_assert_int_eq(got.count, 2);
+    ck_assert_str_eq(got.names[0], ".");
+    ck_assert_uint_eq(got.st[0].st_ino, d);
+    ck_assert_str_eq(got.names[1], "..");
+    ck_assert_uint_eq(got.st[1].st_ino, FS_ROOT);
+    list(open, end, 10, false);
+    ck_assert_int_eq(got.count, 2);
+    fs_closedir(fs, open);
+    ck_assert_int_eq(fs_opendir(fs, make_file(FS_ROOT, "f"), &open), -ENOTDIR);
+}
+END_TEST
+
+START_TEST(all_entries_in_pieces_of_any_size)
+{
+    uint64_t d = make_many(700);
+    const int sizes[] = {1, 2, 3, 100, 127, 128, 129, 1000};
+    struct fs_dir *open = open_dir(d);
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (int plus = 0; plus < 2; plus++) {
+            uint64_t off = 0, then;
+            got.count = 0;
+            while ((then = list(open, off, sizes[s], plus)) != off)
+                off = then;
+            ck_assert_int_eq(got.count, 702);
+            for (int i = 0; i < 700; i++)
+                ck_assert_str_eq(got.names[i + 2], name_of(i));
+        }
+    fs_closedir(fs, open);
+}
+END_TEST
+
+/* The kernel takes a part of an answer and asks again from there. */
+START_TEST(a_listing_goes_on_from_any_position_it_gave)
+{
+    uint64_t d = make_many(1000);
+    struct random r = {random_seed()};
+    struct fs_dir *open = open_dir(d);
+    static struct got all;
+    list(open, 0, MAX, false);
+    all = got;
+    for (int i = 0; i < 300; i++) {
+        int at = (int)random_below(&r, 1002), n = 1 + (int)random_below(&r, 40);
+        got.count = 0;
+        list(open, at ? all.next[at - 1] : 0, n, random_below(&r, 2));
+        ck_assert_int_eq(got.count, n < 1002 - at ? n : 1002 - at);
+        for (int k = 0; k < got.count; k++)
+            ck_assert_str_eq(got.names[k], all.names[at + k]);
+    }
+    fs_closedir(fs, open);
+}
+END_TEST
+
+START_TEST(what_stays_is_given_once_while_others_come_and_go)
+{
+    uint64_t d = make_many(1000);
+    struct random r = {random_seed()};
+    struct fs_dir *open = open_dir(d);
+    uint64_t off = 0, then;
+    while ((then = list(open, off, 1 + (int)random_below(&r, 30), random_below(&r, 2))) != off) {
+        off = then;
+        for (int k = 0; k < 10; k++) {
+            int i = (int)random_below(&r, 1000);
+            char name[16];
+            if (i % 2) /* those with even numbers stay */
+                fs_unlink(fs, d, name_of(i));
+            snprintf(name, sizeof name, "f%05dn%d", i, (int)random_below(&r, 10));
+            if (!exists(d, name))
+                make_file(d, name);
+        }
+    }
+    for (int i = 0; i < 1000; i++) {
+        int n = times(name_of(i));
+        ck_assert_msg(i % 2 ? n <= 1 : n == 1, "%s was given %d times", name_of(i), n);
+    }
+    fs_closedir(fs, open);
+}
+END_TEST
+
+/* rm -r: removes what it was given, and goes on. */
+START_TEST(a_directory_can_be_emptied_while_it_is_read)
+{
+    uint64_t d = make_many(900);
+    struct fs_dir *open = open_dir(d);
+    uint64_t off = 0, then;
+    int done = 0;
+    while ((then = list(open, off, 50, false)) != off) {
+        off = then;
+        for (; done < got.count; done++)
+            if (got.names[done][0] == 'f')
+                ck_assert_int_eq(fs_unlink(fs, d, got.names[done]), 0);
+    }
+    fs_closedir(fs, open);
+    ck_assert_int_eq(fs_rmdir(fs, FS_ROOT, "d"), 0);
+}
+END_TEST
+
+START_TEST(rewinding_shows_what_is_new)
+{
+    uint64_t d = make_many(5);
+    struct fs_dir *open = open_dir(d);
+    uint64_t off = list(open, 0, 100, false);
+    make_file(d, "a-new");
+    fs_unlink(fs, d, name_of(0));
+    got.count = 0;
+    list(open, off, 100, false);
+    ck_assert_int_eq(got.count, 0);
+    list(open, 0, 100, false);
+    ck_assert_int_eq(times("a-new"), 1);
+    ck_assert_int_eq(times(name_of(0)), 0);
+    ck_assert_int_eq(got.count, 7);
+    fs_closedir(fs, open);
+}
+END_TEST
+
+START_TEST(types_are_told_without_a_lookup)
+{
+    uint64_t d = make_dir(FS_ROOT, "d"), f = make_file(d, "a"), sub = make_dir(d, "b");
+    struct stat st;
+    ck_assert_int_eq(fs_link(fs, f, d, "c", &st), 0);
+    struct fs_dir *open = open_dir(d);
+    list(open, 0, 100, false);
+    ck_assert_int_eq(got.count, 5);
+    ck_assert(got.st[2].st_ino == f && S_ISREG(got.st[2].st_mode));
+    ck_assert(got.st[3].st_ino == sub && S_ISDIR(got.st[3].st_mode));
+    ck_assert(got.st[4].st_ino == f && S_ISREG(got.st[4].st_mode));
+    fs_closedir(fs, open);
+}
+END_TEST
+
+static int in_memory(uint64_t ino)
+{
+    struct stat st;
+    return fs_getattr(fs, ino, &st) == 0;
+}
+
+START_TEST(plus_gives_a_reference_to_each_entry_that_is_taken)
+{
+    uint64_t d = make_many(10);
+    struct fs_dir *open = open_dir(d);
+    list(open, 0, 6, true); /* the seventh is offered and not taken */
+    fs_closedir(fs, open);
+    for (int i = 0; i < 10; i++) {
+        uint64_t ino = find(d, name_of(i));
+        fs_forget(fs, ino, 1);
+        ck_assert_int_eq(in_memory(ino), i < 4);
+        if (i < 4) {
+            ck_assert_uint_eq(got.st[i + 2].st_ino, ino);
+            fs_forget(fs, ino, 1);
+            ck_assert(!in_memory(ino));
+        }
+    }
+    ck_assert(in_memory(d));
+}
+END_TEST
+
+/* An entry's inode in the store may be older than the one in memory: nobody may see it. */
+START_TEST(plus_shows_attributes_as_they_are)
+{
+    uint64_t d = make_dir(FS_ROOT, "d"), f = make_file(d, "f"), g = make_file(d, "g");
+    struct stat st;
+    ck_assert_int_eq(fs_link(fs, g, d, "h", &st), 0);
+    write_text(g, "hello");
+    write_text(f, "hi");
+    struct fs_dir *open = open_dir(d);
+    for (int round = 0; round < 2; round++) { /* from memory, and from the store */
+        got.count = 0;
+        list(open, 0, 100, true);
+        ck_assert_int_eq(got.count, 5);
+        ck_assert_int_eq(got.st[2].st_size, 2);
+        ck_assert_int_eq(got.st[3].st_size, 5);
+        ck_assert_uint_eq(got.st[4].st_nlink, 2);
+        ck_assert_uint_eq(got.st[4].st_mode, S_IFREG | 0644);
+        ck_assert_uint_eq(got.st[4].st_ino, g);
+        fs_forget(fs, f, 100);
+        fs_forget(fs, g, 100);
+    }
+    fs_closedir(fs, open);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("dir");
+    TCase *tc = tcase_create("dir");
+    tcase_set_timeout(tc, 60);
+    tcase_add_checked_fixture(tc, fixture_setup, fixture_teardown);
+    tcase_add_test(tc, an_empty_directory_has_two_entries);
+    tcase_add_test(tc, all_entries_in_pieces_of_any_size);
+    tcase_add_test(tc, a_listing_goes_on_from_any_position_it_gave);
+    tcase_add_test(tc, what_stays_is_given_once_while_others_come_and_go);
+    tcase_add_test(tc, a_directory_can_be_emptied_while_it_is_read);
+    tcase_add_test(tc, rewinding_shows_what_is_new);
+    tcase_add_test(tc, types_are_told_without_a_lookup);
+    tcase_add_test(tc, plus_gives_a_reference_to_each_entry_that_is_taken);
+    tcase_add_test(tc, plus_shows_attributes_as_they_are);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
