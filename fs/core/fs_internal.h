@@ -3,7 +3,9 @@
  * A *node* is an inode in memory. All that the kernel has a reference to have one; so has the root.
  *
  * Locks, in the order in which they are taken:
- *   1. fs.rename_mu   renames between two directories: the shape of the tree stands still
+ *   1. fs.rename_mu   renames between two directories, and of a directory over another: the shape
+ *                     of the tree stands still, and only its holder locks directories beside one
+ *                     another
  *   2. node.op        one operation at a time on this inode, held until its commit is done (as the
  *                     kernel holds its own inode lock): exclusive for every change of the inode, of
  *                     its data, or of the names in the directory; shared for reads of data. A

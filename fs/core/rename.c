@@ -51,8 +51,8 @@ static void unlock_dirs(struct node *a, struct node *b)
         pthread_rwlock_unlock(&b->op);
 }
 
-/* Directories before files, then by number. Two directories here are never above one another: they
- * are in one directory, whose op is held, or it was checked, under rename_mu. */
+/* Directories before files, then by number. Two directories here are never above one another
+ * (checked before), and under rename_mu no other rename moves them meanwhile. */
 static bool comes_first(const struct node *a, const struct node *b)
 {
     bool a_dir = S_ISDIR(a->type), b_dir = S_ISDIR(b->type);
@@ -175,8 +175,16 @@ static int commit_rename(struct fs *fs, struct end *from, struct end *to, unsign
     return 0;
 }
 
-/* With both directories' op held, and rename_mu where they are two. */
-static int rename_locked(struct fs *fs, struct end *from, struct end *to, unsigned flags)
+/* A rename that locks more than one directory beside those above it holds rename_mu: of two such,
+ * one could wait for the other in a ring, with somebody's rmdir between them. */
+static bool needs_rename_mu(const struct end *from, const struct end *to)
+{
+    return from->dir != to->dir || (to->n && S_ISDIR(from->n->type) && S_ISDIR(to->n->type));
+}
+
+/* With both directories' op held. -EAGAIN: only with rename_mu. */
+static int rename_locked(struct fs *fs, struct end *from, struct end *to, unsigned flags,
+                         bool with_mu)
 {
     int rc = lookup_node(fs, from->dir, from->name, &from->n);
     if (rc == 0)
@@ -190,6 +198,8 @@ static int rename_locked(struct fs *fs, struct end *from, struct end *to, unsign
     rc = check_tree(fs, from, to, flags);
     if (rc)
         return rc;
+    if (!with_mu && needs_rename_mu(from, to))
+        return -EAGAIN;
     if (from->n == to->n)
         return 0; /* two names of one file: POSIX wants nothing done */
     lock_children(from->n, to->n);
@@ -214,6 +224,21 @@ static int check_names(const char *name, const char *new_name)
     return rc;
 }
 
+static int try_rename(struct fs *fs, struct end *from, struct end *to, unsigned flags, bool with_mu)
+{
+    if (with_mu)
+        pthread_mutex_lock(&fs->rename_mu);
+    lock_dirs(fs, from->dir, to->dir);
+    int rc = rename_locked(fs, from, to, flags, with_mu);
+    unlock_dirs(from->dir, to->dir);
+    if (with_mu)
+        pthread_mutex_unlock(&fs->rename_mu);
+    node_unpin(fs, from->n);
+    node_unpin(fs, to->n);
+    from->n = to->n = NULL;
+    return rc;
+}
+
 int fs_rename(struct fs *fs, uint64_t dir, const char *name, uint64_t new_dir, const char *new_name,
               unsigned flags)
 {
@@ -227,21 +252,16 @@ int fs_rename(struct fs *fs, uint64_t dir, const char *name, uint64_t new_dir, c
         return rc;
     struct end from = {.dir = node_pin(fs, dir), .name = name},
                to = {.dir = node_pin(fs, new_dir), .name = new_name};
-    if (!from.dir || !to.dir) {
+    if (!from.dir || !to.dir)
         rc = -ESTALE;
+    else if (!S_ISDIR(from.dir->type) || !S_ISDIR(to.dir->type))
+        rc = -ENOTDIR;
+    if (rc)
         goto out;
-    }
-    bool between = from.dir != to.dir;
-    if (between)
-        pthread_mutex_lock(&fs->rename_mu);
-    lock_dirs(fs, from.dir, to.dir);
-    rc = rename_locked(fs, &from, &to, flags);
-    unlock_dirs(from.dir, to.dir);
-    if (between)
-        pthread_mutex_unlock(&fs->rename_mu);
+    rc = try_rename(fs, &from, &to, flags, needs_rename_mu(&from, &to));
+    if (rc == -EAGAIN)
+        rc = try_rename(fs, &from, &to, flags, true);
 out:
-    node_unpin(fs, from.n);
-    node_unpin(fs, to.n);
     node_unpin(fs, from.dir);
     node_unpin(fs, to.dir);
     return rc;

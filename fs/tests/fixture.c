@@ -52,6 +52,12 @@ void fixture_kill(void)
 
 void fixture_setup(void)
 {
+    fixture_prepare();
+    fixture_open();
+}
+
+void fixture_prepare(void)
+{
     disk = env_sim_new();
     fs_options_init(&fixture_options);
     fixture_options.memtable_bytes = 256 << 10; /* so that there are tables as well */
@@ -60,7 +66,6 @@ void fixture_setup(void)
     fixture_options.store.table_bytes = 64 << 10;
     fixture_options.store.level_base_bytes = 256 << 10;
     fixture_options.store.zero_ahead_bytes = 0;
-    fixture_open();
 }
 
 void fixture_teardown(void)

@@ -12,6 +12,7 @@ extern struct env *disk;
 extern struct fs_options fixture_options; /* for the next open; setup resets them */
 
 void fixture_setup(void);
+void fixture_prepare(void); /* the part of setup before the first open */
 void fixture_teardown(void);
 void fixture_open(void);
 void fixture_close(void);
