@@ -134,7 +134,7 @@ asan: ## Unit tests under AddressSanitizer and UBSan
 
 tsan: ## Unit tests of what is concurrent under ThreadSanitizer
 	@$(MAKE) --no-print-directory unit-programs BUILD=build/tsan OPT=-O1 SANITIZE=thread
-	@SHORT=1 BUILD=build/tsan ONLY="queue memtable cache model concurrent" sh .ci/run-tests unit
+	@SHORT=1 BUILD=build/tsan ONLY="test_queue test_memtable store/tests/test_model" sh .ci/run-tests unit
 
 FUZZERS = $(patsubst store/fuzz/fuzz_%.c,%,$(wildcard store/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 20

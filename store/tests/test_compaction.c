@@ -334,28 +334,6 @@ START_TEST(closing_in_the_middle_of_compactions_leaves_nothing_behind)
 }
 END_TEST
 
-/* What a manual compaction leaves in a level may be too much for it. */
-START_TEST(the_background_goes_on_where_a_manual_compaction_ends)
-{
-    struct store_stats st;
-    options.memtable_bytes = 1 << 20;
-    options.l0_compact = 100;
-    open_store();
-    for (int i = 0; i < 40; i++)
-        put_big(i, 4000);
-    MUST(store_compact(store, open_end, open_end) == 0, "%s", fail_text());
-    for (int i = 0; i < 5000; i++) {
-        store_get_stats(store, &st);
-        if (st.level_bytes[1] < options.level_base_bytes)
-            break;
-        usleep(1000);
-    }
-    MUST(st.level_bytes[1] < options.level_base_bytes, "level 1 stays at %llu bytes",
-         (unsigned long long)st.level_bytes[1]);
-    MUST(st.level_files[2] > 0, "nothing went deeper");
-}
-END_TEST
-
 START_TEST(a_compaction_that_fails_ends_writing_and_loses_nothing)
 {
     for (uint64_t k = 1; k < 40; k++) {
@@ -534,7 +512,6 @@ int main(void)
     tcase_set_timeout(files, 120);
     tcase_add_test(files, a_cursor_keeps_the_tables_it_reads);
     tcase_add_test(files, closing_in_the_middle_of_compactions_leaves_nothing_behind);
-    tcase_add_test(files, the_background_goes_on_where_a_manual_compaction_ends);
     tcase_add_test(files, a_compaction_that_fails_ends_writing_and_loses_nothing);
     tcase_add_checked_fixture(threads, setup, teardown);
     tcase_set_timeout(threads, 600);

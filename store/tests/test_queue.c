@@ -21,7 +21,6 @@ static struct {
     enum sim_call held_call; /* calls of this kind on a log (or on a table) wait ... */
     bool on_tables;
     bool held;   /* ... while this is true */
-    int pass;    /* ... but for so many of them */
     int waiting; /* how many do */
     int fail;    /* and then fail with this */
 } gate = {.mu = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -39,10 +38,8 @@ static int on_call(void *arg, enum sim_call call, const char *path)
     if (call == gate.held_call) {
         gate.waiting++;
         pthread_cond_broadcast(&gate.changed);
-        while (gate.held && gate.pass == 0)
+        while (gate.held)
             pthread_cond_wait(&gate.changed, &gate.mu);
-        if (gate.held)
-            gate.pass--;
         gate.waiting--;
         rc = gate.fail;
     }
@@ -55,16 +52,7 @@ static void hold(enum sim_call call)
     pthread_mutex_lock(&gate.mu);
     gate.held_call = call;
     gate.held = true;
-    gate.pass = 0;
     gate.fail = 0;
-    pthread_mutex_unlock(&gate.mu);
-}
-
-static void let_one_pass(void)
-{
-    pthread_mutex_lock(&gate.mu);
-    gate.pass = 1;
-    pthread_cond_broadcast(&gate.changed);
     pthread_mutex_unlock(&gate.mu);
 }
 
@@ -401,105 +389,6 @@ START_TEST(after_a_failed_append_nothing_is_written)
 }
 END_TEST
 
-START_TEST(a_writer_beyond_the_limits_fails_alone)
-{
-    struct store_batch bad[3] = {STORE_BATCH_INIT, STORE_BATCH_INIT, STORE_BATCH_INIT};
-    const int codes[3] = {-EMSGSIZE, -EMSGSIZE, -E2BIG};
-    char *key = mem_zalloc(STORE_MAX_KEY + 1);
-    store_batch_put(&bad[0], slice_str("bad"), slice_str("v"));
-    store_batch_put(&bad[0], slice_of(key, STORE_MAX_KEY + 1), slice_str("v"));
-    store_batch_put(&bad[1], slice_str("bad"), slice_of(key, (size_t)STORE_MAX_VALUE + 1));
-    store_batch_put(&bad[2], slice_str("bad"), slice_str("v"));
-    size_t len = bad[2].rep.len;
-    bad[2].rep.len = STORE_MAX_BATCH - 2; /* as if it were that long */
-    store_batch_delete(&bad[2], slice_str("one more"));
-    bad[2].rep.len = len;
-
-    hold(SIM_WRITE);
-    struct actor *leader = start("leader", 1, 10, false);
-    await_held();
-    struct actor *a = start("a", 1, 10, false);
-    for (int i = 0; i < 3; i++) {
-        struct store_writer w = {.batch = &bad[i], .sync = i == 0};
-        store_enqueue(store, &w); /* and does not wait for those in front */
-        ck_assert_int_eq(fail(-EIO, "something else"), -EIO);
-        ck_assert_int_eq(store_wait(store, &w), codes[i]);
-        ck_assert_msg(strstr(fail_text(), "too long"), "%s", fail_text());
-    }
-    struct actor *b = start("b", 1, 10, true);
-    let_go(0);
-    ck_assert_int_eq(finish(leader), 0);
-    ck_assert_int_eq(finish(a), 0);
-    ck_assert_int_eq(finish(b), 0);
-    ck_assert(has(store, "leader0") && has(store, "a0") && has(store, "b0"));
-    ck_assert(!has(store, "bad"));
-    ck_assert_int_eq(store_put(store, slice_of(key, STORE_MAX_KEY + 1), slice_str("v"), true),
-                     -EMSGSIZE);
-    ck_assert_int_eq(store_delete(store, slice_of(key, STORE_MAX_KEY + 1), false), -EMSGSIZE);
-    ck_assert_int_eq(store_put(store, slice_of(key, STORE_MAX_KEY), slice_str("v"), true), 0);
-    ck_assert_int_eq(store_put(store, slice_str(""), slice_str("v"), true), 0);
-    ck_assert(has(store, ""));
-    ck_assert_int_eq(store_background_error(store), 0);
-    ck_assert_uint_eq(store_last_sequence(store), 5); /* none was given to a refused one */
-    for (int i = 0; i < 3; i++)
-        store_batch_free(&bad[i]);
-    free(key);
-}
-END_TEST
-
-/* The last numbers there are: as after a store whose MANIFEST says that they were reached. */
-START_TEST(writes_end_with_an_error_when_the_sequence_numbers_do)
-{
-    struct version_set set;
-    struct cache *cache = cache_new(1 << 20, free);
-    struct table_cache *tables = table_cache_new(disk, "/db", 10, cache);
-    pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
-    struct edit e;
-    ck_assert_int_eq(store_close(store), 0);
-    set_init(&set, disk, "/db", tables, &mu);
-    ck_assert_int_eq(set_open(&set), 0);
-    edit_init(&e);
-    e.has_last_sequence = true;
-    e.last_sequence = KEY_MAX_SEQUENCE - 1;
-    pthread_mutex_lock(&mu);
-    ck_assert_int_eq(set_roll(&set), 0);
-    ck_assert_int_eq(set_apply(&set, &e), 0);
-    pthread_mutex_unlock(&mu);
-    edit_free(&e);
-    set_free(&set);
-    table_cache_free(tables);
-    cache_free(cache);
-
-    struct store_options o;
-    store_options_init(&o);
-    open_with(&o);
-    ck_assert_uint_eq(store_last_sequence(store), KEY_MAX_SEQUENCE - 1);
-    ck_assert_int_eq(store_put(store, slice_str("last"), slice_str("v"), true), 0);
-    ck_assert_int_eq(store_put(store, slice_str("more"), slice_str("v"), false), -EOVERFLOW);
-    ck_assert_int_eq(store_put(store, slice_str("more"), slice_str("v"), true), -EOVERFLOW);
-    ck_assert(has(store, "last") && !has(store, "more"));
-    store_close(store);
-    open_with(&o);
-    ck_assert(has(store, "last") && !has(store, "more"));
-}
-END_TEST
-
-/* Zeroes ahead are a help, not a need: what fits without them is written without them. */
-START_TEST(a_disk_too_full_for_zeroes_ahead_takes_writes_as_long_as_they_fit)
-{
-    struct store_options o;
-    store_options_init(&o);
-    o.env = disk;
-    ck_assert_int_eq(store_close(store), 0);
-    ck_assert_int_eq(store_open("/db", &o, &store), 0);
-    env_sim_set_capacity(disk, 200 << 10); /* zeroes ahead would be 1 MiB */
-    for (int i = 0; i < 100; i++)
-        ck_assert_int_eq(store_put(store, slice_str("key"), slice_str("value"), true), 0);
-    ck_assert(survives("key"));
-    env_sim_set_capacity(disk, 0);
-}
-END_TEST
-
 START_TEST(after_a_failed_sync_nothing_claims_to_be_durable)
 {
     env_sim_fail(disk, SIM_SYNC, env_sim_count(disk, SIM_SYNC) + 1, -EIO, SIM_DONE_NOTHING);
@@ -646,40 +535,6 @@ static void *write_many(void *arg)
     return NULL;
 }
 
-static void *flush_the_store(void *arg)
-{
-    int rc = store_flush(store);
-    ck_assert_int_eq(rc, 0);
-    *(atomic_bool *)arg = true;
-    return NULL;
-}
-
-START_TEST(a_flush_does_not_wait_for_memtables_that_were_filled_after_it)
-{
-    atomic_bool done[2] = {false, false};
-    pthread_t threads[2];
-    gate.on_tables = true;
-    hold(SIM_SYNC);
-    for (int i = 0; i < 2; i++) {
-        uint64_t switches = stats().switches;
-        ck_assert_int_eq(store_put(store, slice_str("k"), slice_str("v"), false), 0);
-        pthread_create(&threads[i], NULL, flush_the_store, &done[i]);
-        while (stats().switches == switches)
-            usleep(100);
-    }
-    await_held();
-    let_one_pass();
-    for (int i = 0; i < 5000 && !done[0]; i++)
-        usleep(1000);
-    bool first = done[0], second = done[1];
-    let_go(0);
-    for (int i = 0; i < 2; i++)
-        pthread_join(threads[i], NULL);
-    ck_assert_msg(first, "the flush waits for what came after it");
-    ck_assert_msg(!second, "a flush ended before its memtable was in a table");
-}
-END_TEST
-
 START_TEST(many_writers_share_syncs_and_lose_nothing)
 {
     pthread_t threads[MANY];
@@ -716,9 +571,6 @@ int main(void)
     tcase_add_test(tc, recovery_leaves_the_sequence_at_the_last_record);
     tcase_add_test(tc, followers_get_the_leaders_error);
     tcase_add_test(tc, after_a_failed_append_nothing_is_written);
-    tcase_add_test(tc, a_writer_beyond_the_limits_fails_alone);
-    tcase_add_test(tc, writes_end_with_an_error_when_the_sequence_numbers_do);
-    tcase_add_test(tc, a_disk_too_full_for_zeroes_ahead_takes_writes_as_long_as_they_fit);
     tcase_add_test(tc, after_a_failed_sync_nothing_claims_to_be_durable);
     tcase_add_test(tc, all_who_wait_for_a_failed_sync_get_its_error);
     tcase_add_test(tc, sync_covers_older_logs);
@@ -727,7 +579,6 @@ int main(void)
     tcase_add_test(tc, a_sync_with_nothing_new_makes_no_call);
     tcase_add_test(tc, an_empty_sync_writer_makes_all_before_it_durable);
     tcase_add_test(tc, visible_when_durable_shows_a_sync_write_only_after_its_sync);
-    tcase_add_test(tc, a_flush_does_not_wait_for_memtables_that_were_filled_after_it);
     tcase_add_test(tc, many_writers_share_syncs_and_lose_nothing);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
