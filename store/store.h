@@ -77,14 +77,18 @@ int store_destroy(const char *dir, struct env *env);
 /* ---------------------------------------------------------------- batches */
 
 /* An ordered list of puts and deletes that is committed as a whole. One thread uses it at a time.
- */
+ *
+ * A record beyond the limits above is left out and spoils the batch until it is cleared: whoever
+ * writes it gets -EMSGSIZE (a key or value) or -E2BIG (the batch), and nothing of it is written. */
 struct store_batch {
-    struct buf rep; /* sequence | count | records: commit/batch_format.h */
+    struct buf rep;       /* sequence | count | records: commit/batch_format.h */
+    int refused;          /* 0, or the code that writing it gives */
+    size_t refused_bytes; /* of what was too long */
 };
 
 #define STORE_BATCH_INIT                                                                           \
     {                                                                                              \
-        BUF_INIT                                                                                   \
+        BUF_INIT, 0, 0                                                                             \
     }
 
 void store_batch_free(struct store_batch *b);
@@ -93,6 +97,7 @@ void store_batch_put(struct store_batch *b, struct slice key, struct slice value
 void store_batch_delete(struct store_batch *b, struct slice key);
 uint32_t store_batch_count(const struct store_batch *b);
 size_t store_batch_bytes(const struct store_batch *b);
+/* All of `from` behind what is in `to`, also that it was refused. */
 void store_batch_append(struct store_batch *to, const struct store_batch *from);
 
 /* ---------------------------------------------------------------- writing */
@@ -151,7 +156,7 @@ uint64_t store_approximate_size(struct store *s, struct slice from, struct slice
 
 /* ---------------------------------------------------------------- care */
 
-/* Switches the memtable and waits until all of it is in tables. */
+/* Switches the memtable and waits until all that was in it is in tables. */
 int store_flush(struct store *s);
 /* Compacts every level for keys from..to (both included; a NULL data pointer: open end). */
 int store_compact(struct store *s, struct slice from, struct slice to);

@@ -26,19 +26,66 @@ static void add_count(struct store_batch *b, uint32_t n)
     put_fixed32(b->rep.data + 8, get_fixed32(b->rep.data + 8) + n);
 }
 
+/* The most that a record adds to its strings: a tag, two lengths. */
+enum { RECORD_OVERHEAD = 1 + 5 + 5 };
+
+static void refuse(struct store_batch *b, int code, size_t bytes)
+{
+    b->refused = code;
+    b->refused_bytes = bytes;
+}
+
+/* Whether so many bytes of records may follow; where not, the batch is spoiled. */
+static bool fits(struct store_batch *b, size_t more)
+{
+    size_t len = b->rep.len ? b->rep.len : BATCH_HEADER_SIZE;
+    if (b->refused)
+        return false;
+    if (more > STORE_MAX_BATCH - len)
+        refuse(b, -E2BIG, len + more);
+    return !b->refused;
+}
+
+static bool record_fits(struct store_batch *b, struct slice key, struct slice value)
+{
+    if (!b->refused && key.len > STORE_MAX_KEY)
+        refuse(b, -EMSGSIZE, key.len);
+    else if (!b->refused && value.len > STORE_MAX_VALUE)
+        refuse(b, -EMSGSIZE, value.len);
+    return !b->refused && fits(b, RECORD_OVERHEAD + key.len + value.len);
+}
+
+int batch_refusal(const struct store_batch *b)
+{
+    switch (b->refused) {
+    case 0:
+        return 0;
+    case -E2BIG:
+        return fail(-E2BIG, "a batch of %zu bytes is too long: at most %u", b->refused_bytes,
+                    STORE_MAX_BATCH);
+    default:
+        return fail(b->refused,
+                    "a key or value of %zu bytes is too long: at most %u for a key, %u for a value",
+                    b->refused_bytes, STORE_MAX_KEY, STORE_MAX_VALUE);
+    }
+}
+
 void store_batch_free(struct store_batch *b)
 {
     buf_free(&b->rep);
+    refuse(b, 0, 0);
 }
 
 void store_batch_clear(struct store_batch *b)
 {
     buf_clear(&b->rep);
+    refuse(b, 0, 0);
 }
 
 void store_batch_put(struct store_batch *b, struct slice key, struct slice value)
 {
-    assert(key.len <= STORE_MAX_KEY && value.len <= STORE_MAX_VALUE);
+    if (!record_fits(b, key, value))
+        return;
     start(b);
     buf_append(&b->rep, "\1", 1);
     buf_put_prefixed(&b->rep, key);
@@ -48,7 +95,8 @@ void store_batch_put(struct store_batch *b, struct slice key, struct slice value
 
 void store_batch_delete(struct store_batch *b, struct slice key)
 {
-    assert(key.len <= STORE_MAX_KEY);
+    if (!record_fits(b, key, slice_of(NULL, 0)))
+        return;
     start(b);
     buf_append(&b->rep, "\0", 1);
     buf_put_prefixed(&b->rep, key);
@@ -69,7 +117,9 @@ void store_batch_append(struct store_batch *to, const struct store_batch *from)
 {
     assert(to != from);
     uint32_t n = store_batch_count(from);
-    if (n == 0)
+    if (from->refused && !to->refused)
+        refuse(to, from->refused, from->refused_bytes);
+    if (n == 0 || !fits(to, from->rep.len - BATCH_HEADER_SIZE))
         return;
     start(to);
     buf_append(&to->rep, from->rep.data + BATCH_HEADER_SIZE, from->rep.len - BATCH_HEADER_SIZE);

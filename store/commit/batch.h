@@ -10,6 +10,9 @@
 uint64_t batch_sequence(const struct store_batch *b);
 void batch_set_sequence(struct store_batch *b, uint64_t sequence);
 
+/* 0, or why the batch may not be written (-EMSGSIZE, -E2BIG), with words. */
+int batch_refusal(const struct store_batch *b);
+
 /* Checks a record read from a log: header, every record whole, count right, numbers in range (an
  * empty key is a key, as in LevelDB). Returns 0 or STORE_ECORRUPT with words. */
 int batch_check(struct slice rep);

@@ -45,6 +45,11 @@ void store_enqueue(struct store *s, struct store_writer *w)
     w->next = NULL;
     w->status = 0;
     w->sequence = 0;
+    if (w->batch && w->batch->refused) { /* it takes no place: whoever is behind is not harmed */
+        w->status = w->batch->refused;
+        __atomic_store_n(&w->state, WRITER_DONE, __ATOMIC_RELEASE);
+        return;
+    }
     pthread_mutex_lock(&s->mu);
     __atomic_store_n(&w->state, q->first ? WRITER_QUEUED : WRITER_LEADER, __ATOMIC_RELEASE);
     if (q->first)
@@ -103,9 +108,9 @@ static int append_to_log(struct store *s, const struct store_batch *batch, bool 
 {
     struct log_writer *log = &s->log->writer;
     size_t ahead = s->options.zero_ahead_bytes;
-    if (zero_ahead && ahead > 0) {
-        size_t need = store_batch_bytes(batch) + store_batch_bytes(batch) / 1024 + 64;
-        int rc = log_zero_ahead(log, need, need > ahead ? need : ahead);
+    size_t need = store_batch_bytes(batch) + store_batch_bytes(batch) / 1024 + 64;
+    if (zero_ahead && need <= ahead) { /* a longer record would only be written twice */
+        int rc = log_zero_ahead(log, need, ahead);
         if (rc)
             return rc;
     }
@@ -121,6 +126,11 @@ static int commit_group(struct store *s, struct group *g)
     bool durable_first = g->sync && s->options.visible_when_durable;
     bool zero_ahead = sync_is_hot(s);
 
+    if (after >= KEY_MAX_SEQUENCE) {
+        int full = fail(-EOVERFLOW, "all sequence numbers are used up");
+        store_set_error(s, full, "numbering of a batch");
+        return full;
+    }
     batch_set_sequence((struct store_batch *)g->batch, before + 1);
     pthread_mutex_unlock(&s->mu);
     int rc = append_to_log(s, g->batch, zero_ahead);
@@ -209,9 +219,9 @@ int store_wait(struct store *s, struct store_writer *w)
             sync_lead(s);
             break;
         default:
-            if (w->status)
-                store_recall_error(s, w->status);
-            return w->status;
+            if (w->batch && w->batch->refused)
+                return batch_refusal(w->batch);
+            return w->status ? store_recall_error(s, w->status) : 0;
         }
     }
 }

@@ -8,7 +8,8 @@ int store_flush(struct store *s)
 {
     int rc = room_switch(s);
     pthread_mutex_lock(&s->mu);
-    while (rc == 0 && s->immutable_count > 0) {
+    uint64_t upto = s->log->number; /* what is switched from now on is not waited for */
+    while (rc == 0 && s->immutable_count > 0 && s->immutables[0].log_after <= upto) {
         rc = s->background_error;
         if (rc == 0)
             pthread_cond_wait(&s->background_changed, &s->mu);
@@ -44,6 +45,7 @@ static int compact_level(struct store *s, int level, struct slice from, struct s
             if (rc)
                 store_set_error(s, rc, "compaction");
             pthread_cond_broadcast(&s->background_changed);
+            background_schedule(s); /* this one was in the way of others, or made a level too big */
             set_delete_obsolete(&s->versions);
             return rc;
         }

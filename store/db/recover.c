@@ -185,8 +185,6 @@ static int replay_all(struct replay *r, const struct log_list *logs)
         rc = replay_log(r, path);
         if (r->stopped && stopped_in < 0)
             stopped_in = i;
-        else
-            r->exact = true;
         free(path);
     }
     if (rc == 0)

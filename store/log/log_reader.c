@@ -144,7 +144,7 @@ static int read_fragment(struct log_reader *r, struct fragment *f)
 
 int log_read(struct log_reader *r, struct slice *record)
 {
-    struct fragment f;
+    struct fragment f = {0};
     uint64_t start = 0;
     bool inside = false;
     if (r->end != LOG_END_NONE)

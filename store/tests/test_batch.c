@@ -111,6 +111,56 @@ START_TEST(append_adds_the_records_and_keeps_the_number)
 }
 END_TEST
 
+START_TEST(a_record_beyond_the_limits_spoils_its_batch_until_it_is_cleared)
+{
+    struct store_batch other = STORE_BATCH_INIT;
+    char *long_key = mem_zalloc(STORE_MAX_KEY + 1);
+    for (int how = 0; how < 6; how++) {
+        store_batch_clear(&batch);
+        put("a", "b");
+        size_t bytes = batch.rep.len;
+        int code = how < 3 ? -EMSGSIZE : -E2BIG;
+        if (how == 0)
+            store_batch_put(&batch, slice_of(long_key, STORE_MAX_KEY + 1), slice_str("v"));
+        if (how == 1) /* its bytes are not looked at */
+            store_batch_put(&batch, slice_str("k"),
+                            slice_of(long_key, (size_t)STORE_MAX_VALUE + 1));
+        if (how == 2)
+            store_batch_delete(&batch, slice_of(long_key, STORE_MAX_KEY + 1));
+        if (how >= 3)
+            batch.rep.len = STORE_MAX_BATCH - 4; /* as if it were that long */
+        if (how == 3)
+            put("k", "v");
+        if (how == 4)
+            delete ("four");
+        if (how == 5) {
+            store_batch_clear(&other);
+            store_batch_put(&other, slice_str("k"), slice_str("v"));
+            store_batch_append(&batch, &other);
+        }
+        if (how >= 3)
+            batch.rep.len = bytes;
+        put("after", "it");
+        ck_assert_int_eq(batch_refusal(&batch), code);
+        ck_assert_msg(strstr(fail_text(), "too long"), "%s", fail_text());
+        ck_assert_uint_eq(store_batch_count(&batch), 1);
+        ck_assert_uint_eq(batch.rep.len, bytes);
+        store_batch_clear(&other);
+        store_batch_append(&other, &batch); /* passes it on */
+        ck_assert_int_eq(batch_refusal(&other), code);
+        store_batch_free(&other);
+        ck_assert_int_eq(batch_refusal(&other), 0);
+    }
+    store_batch_clear(&batch);
+    ck_assert_int_eq(batch_refusal(&batch), 0);
+    store_batch_put(&batch, slice_of(long_key, STORE_MAX_KEY), slice_str("v"));
+    put("", ""); /* an empty key is a key */
+    ck_assert_int_eq(batch_refusal(&batch), 0);
+    ck_assert_uint_eq(store_batch_count(&batch), 2);
+    free(long_key);
+}
+END_TEST
+
 START_TEST(text_shows_bytes_that_cannot_be_printed)
 {
     store_batch_put(&batch, slice_of("\0\xff\\", 3), slice_of("", 0));
@@ -355,6 +405,7 @@ int main(void)
     tcase_add_test(tc, an_empty_batch_counts_nothing_and_can_be_numbered);
     tcase_add_test(tc, clear_empties_and_the_batch_serves_again);
     tcase_add_test(tc, append_adds_the_records_and_keeps_the_number);
+    tcase_add_test(tc, a_record_beyond_the_limits_spoils_its_batch_until_it_is_cleared);
     tcase_add_test(tc, text_shows_bytes_that_cannot_be_printed);
     tcase_add_test(tc, each_visits_in_order_and_stops_at_the_first_failure);
     tcase_add_test(tc, random_batches_come_back);

@@ -286,6 +286,123 @@ START_TEST(a_lone_table_moves_without_being_written_again)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- against a model */
+
+#define MODEL_KEYS 30
+#define MODEL_STEPS 400
+#define MODEL_SNAPS 8
+
+struct change {
+    int key;
+    uint64_t sequence;
+    bool put;
+};
+
+struct model {
+    struct change change[MODEL_STEPS];
+    int count;
+    struct store_snapshot *snap[MODEL_SNAPS]; /* oldest first */
+    int snaps;
+};
+
+static uint64_t seen_by(const struct model *m, int snap)
+{
+    return snap < m->snaps ? store_snapshot_sequence(m->snap[snap]) : UINT64_MAX; /* now */
+}
+
+/* The change that decides what a snapshot (number m->snaps: now) sees of a key; -1: none. */
+static int decides(const struct model *m, int key, int snap)
+{
+    for (int i = m->count - 1; i >= 0; i--)
+        if (m->change[i].key == key && m->change[i].sequence <= seen_by(m, snap))
+            return i;
+    return -1;
+}
+
+/* How many entries a compaction of everything into one level leaves: what somebody sees, and of
+ * deletions those only that have a snapshot before them. */
+static int should_stay(const struct model *m)
+{
+    int n = 0;
+    for (int key = 0; key < MODEL_KEYS; key++)
+        for (int snap = 0, before = -1; snap <= m->snaps; snap++) {
+            int i = decides(m, key, snap);
+            if (i < 0 || i == before)
+                continue;
+            n += m->change[i].put || (m->snaps > 0 && seen_by(m, 0) < m->change[i].sequence);
+            before = i;
+        }
+    return n;
+}
+
+static void check_snapshots(const struct model *m)
+{
+    for (int snap = 0; snap <= m->snaps; snap++)
+        for (int key = 0; key < MODEL_KEYS; key++) {
+            char expected[24] = "-";
+            int i = decides(m, key, snap);
+            if (i >= 0 && m->change[i].put)
+                snprintf(expected, sizeof expected, "%llu",
+                         (unsigned long long)m->change[i].sequence);
+            const char *got = get(snap < m->snaps ? m->snap[snap] : NULL, key);
+            MUST(strcmp(got, expected) == 0, "snapshot %d of %d, key %d: %s instead of %s", snap,
+                 m->snaps, key, got, expected);
+        }
+}
+
+static void random_change(struct sim_random *r, struct model *m)
+{
+    struct change *c = &m->change[m->count++];
+    char value[24];
+    *c = (struct change){(int)sim_below(r, MODEL_KEYS), store_last_sequence(store) + 1,
+                         sim_chance(r, 65)};
+    snprintf(value, sizeof value, "%llu", (unsigned long long)c->sequence);
+    if (c->put)
+        put(c->key, value);
+    else
+        del(c->key);
+    if (m->snaps < MODEL_SNAPS && sim_chance(r, 4))
+        m->snap[m->snaps++] = store_snapshot_take(store);
+}
+
+static void release_one(struct sim_random *r, struct model *m)
+{
+    int i = (int)sim_below(r, (uint64_t)m->snaps);
+    store_snapshot_release(store, m->snap[i]);
+    memmove(&m->snap[i], &m->snap[i + 1], (size_t)(--m->snaps - i) * sizeof m->snap[0]);
+}
+
+START_TEST(exactly_what_some_snapshot_sees_is_left)
+{
+    struct sim_random r = {sim_env_number("SEED", (uint64_t)getpid())};
+    printf("SEED=%llu\n", (unsigned long long)r.state);
+    fflush(stdout);
+    options.l0_compact = 100; /* all entries meet in one compaction */
+    options.l0_slow = options.l0_stop = 200;
+    options.memtable_bytes = options.table_bytes = options.level_base_bytes = 4 << 20;
+    for (int round = 0; round < 30; round++) {
+        struct model m = {.count = 0};
+        open_store();
+        int steps = 2 + (int)sim_below(&r, MODEL_STEPS - 1);
+        for (int i = 0; i < steps; i++) {
+            random_change(&r, &m);
+            if (i == 0 || sim_chance(&r, 2)) /* two tables at least: a lone one would only move */
+                flush();
+        }
+        while (m.snaps > 0 && sim_chance(&r, 40))
+            release_one(&r, &m);
+        compact_all();
+        ck_assert_int_eq(entries_in_tables(), should_stay(&m));
+        check_snapshots(&m);
+        while (m.snaps > 0)
+            release_one(&r, &m);
+        MUST(store_close(store) == 0, "%s", fail_text());
+        MUST(store_destroy(DIR, env) == 0, "%s", fail_text());
+    }
+    open_store();
+}
+END_TEST
+
 /* ---------------------------------------------------------------- files */
 
 START_TEST(a_cursor_keeps_the_tables_it_reads)
@@ -331,6 +448,28 @@ START_TEST(closing_in_the_middle_of_compactions_leaves_nothing_behind)
     MUST(store_close(store) == 0, "%s", fail_text());
     open_store();
     check_no_table_is_left_over();
+}
+END_TEST
+
+/* What a manual compaction leaves in a level may be too much for it. */
+START_TEST(the_background_goes_on_where_a_manual_compaction_ends)
+{
+    struct store_stats st;
+    options.memtable_bytes = 1 << 20;
+    options.l0_compact = 100;
+    open_store();
+    for (int i = 0; i < 40; i++)
+        put_big(i, 4000);
+    MUST(store_compact(store, open_end, open_end) == 0, "%s", fail_text());
+    for (int i = 0; i < 5000; i++) {
+        store_get_stats(store, &st);
+        if (st.level_bytes[1] < options.level_base_bytes)
+            break;
+        usleep(1000);
+    }
+    MUST(st.level_bytes[1] < options.level_base_bytes, "level 1 stays at %llu bytes",
+         (unsigned long long)st.level_bytes[1]);
+    MUST(st.level_files[2] > 0, "nothing went deeper");
 }
 END_TEST
 
@@ -508,10 +647,12 @@ int main(void)
     tcase_add_test(drop, a_deletion_stays_while_a_deeper_level_holds_its_key);
     tcase_add_test(drop, all_versions_of_a_key_stay_in_one_table);
     tcase_add_test(drop, a_lone_table_moves_without_being_written_again);
+    tcase_add_test(drop, exactly_what_some_snapshot_sees_is_left);
     tcase_add_checked_fixture(files, setup, teardown);
     tcase_set_timeout(files, 120);
     tcase_add_test(files, a_cursor_keeps_the_tables_it_reads);
     tcase_add_test(files, closing_in_the_middle_of_compactions_leaves_nothing_behind);
+    tcase_add_test(files, the_background_goes_on_where_a_manual_compaction_ends);
     tcase_add_test(files, a_compaction_that_fails_ends_writing_and_loses_nothing);
     tcase_add_checked_fixture(threads, setup, teardown);
     tcase_set_timeout(threads, 600);

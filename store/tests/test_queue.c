@@ -8,6 +8,8 @@
 
 #include "../commit/queue.h"
 #include "../log/log_reader.h"
+#include "../table/cache.h"
+#include "../table/table_cache.h"
 #include "env_sim.h"
 
 /* ---- a store on a simulated disk whose log writes can be held */
@@ -21,6 +23,7 @@ static struct {
     enum sim_call held_call; /* calls of this kind on a log (or on a table) wait ... */
     bool on_tables;
     bool held;   /* ... while this is true */
+    int pass;    /* ... but for so many of them */
     int waiting; /* how many do */
     int fail;    /* and then fail with this */
 } gate = {.mu = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -38,8 +41,10 @@ static int on_call(void *arg, enum sim_call call, const char *path)
     if (call == gate.held_call) {
         gate.waiting++;
         pthread_cond_broadcast(&gate.changed);
-        while (gate.held)
+        while (gate.held && gate.pass == 0)
             pthread_cond_wait(&gate.changed, &gate.mu);
+        if (gate.held)
+            gate.pass--;
         gate.waiting--;
         rc = gate.fail;
     }
@@ -52,7 +57,16 @@ static void hold(enum sim_call call)
     pthread_mutex_lock(&gate.mu);
     gate.held_call = call;
     gate.held = true;
+    gate.pass = 0;
     gate.fail = 0;
+    pthread_mutex_unlock(&gate.mu);
+}
+
+static void let_one_pass(void)
+{
+    pthread_mutex_lock(&gate.mu);
+    gate.pass = 1;
+    pthread_cond_broadcast(&gate.changed);
     pthread_mutex_unlock(&gate.mu);
 }
 
@@ -334,7 +348,7 @@ START_TEST(recovery_leaves_the_sequence_at_the_last_record)
 {
     struct store_batch b = STORE_BATCH_INIT;
     for (int i = 0; i < 7; i++) {
-        char key[8];
+        char key[16];
         snprintf(key, sizeof key, "k%d", i);
         store_batch_put(&b, slice_str(key), slice_str("v"));
     }
@@ -386,6 +400,135 @@ START_TEST(after_a_failed_append_nothing_is_written)
     ck_assert(has(store, "before")); /* reads go on */
     ck_assert(!has(store, "later"));
     ck_assert(survives("before"));
+}
+END_TEST
+
+START_TEST(a_writer_beyond_the_limits_fails_alone)
+{
+    struct store_batch bad[3] = {STORE_BATCH_INIT, STORE_BATCH_INIT, STORE_BATCH_INIT};
+    const int codes[3] = {-EMSGSIZE, -EMSGSIZE, -E2BIG};
+    char *key = mem_zalloc(STORE_MAX_KEY + 1);
+    store_batch_put(&bad[0], slice_str("bad"), slice_str("v"));
+    store_batch_put(&bad[0], slice_of(key, STORE_MAX_KEY + 1), slice_str("v"));
+    store_batch_put(&bad[1], slice_str("bad"), slice_of(key, (size_t)STORE_MAX_VALUE + 1));
+    store_batch_put(&bad[2], slice_str("bad"), slice_str("v"));
+    size_t len = bad[2].rep.len;
+    bad[2].rep.len = STORE_MAX_BATCH - 2; /* as if it were that long */
+    store_batch_delete(&bad[2], slice_str("one more"));
+    bad[2].rep.len = len;
+
+    hold(SIM_WRITE);
+    struct actor *leader = start("leader", 1, 10, false);
+    await_held();
+    struct actor *a = start("a", 1, 10, false);
+    for (int i = 0; i < 3; i++) {
+        struct store_writer w = {.batch = &bad[i], .sync = i == 0};
+        store_enqueue(store, &w); /* and does not wait for those in front */
+        ck_assert_int_eq(fail(-EIO, "something else"), -EIO);
+        ck_assert_int_eq(store_wait(store, &w), codes[i]);
+        ck_assert_msg(strstr(fail_text(), "too long"), "%s", fail_text());
+    }
+    struct actor *b = start("b", 1, 10, true);
+    let_go(0);
+    ck_assert_int_eq(finish(leader), 0);
+    ck_assert_int_eq(finish(a), 0);
+    ck_assert_int_eq(finish(b), 0);
+    ck_assert(has(store, "leader0") && has(store, "a0") && has(store, "b0"));
+    ck_assert(!has(store, "bad"));
+    ck_assert_int_eq(store_put(store, slice_of(key, STORE_MAX_KEY + 1), slice_str("v"), true),
+                     -EMSGSIZE);
+    ck_assert_int_eq(store_delete(store, slice_of(key, STORE_MAX_KEY + 1), false), -EMSGSIZE);
+    ck_assert_int_eq(store_put(store, slice_of(key, STORE_MAX_KEY), slice_str("v"), true), 0);
+    ck_assert_int_eq(store_put(store, slice_str(""), slice_str("v"), true), 0);
+    ck_assert(has(store, ""));
+    ck_assert_int_eq(store_background_error(store), 0);
+    ck_assert_uint_eq(store_last_sequence(store), 5); /* none was given to a refused one */
+    for (int i = 0; i < 3; i++)
+        store_batch_free(&bad[i]);
+    free(key);
+}
+END_TEST
+
+/* Closes the store and changes what its MANIFEST says was reached. Returns the number of its log.
+ */
+static uint64_t manifest_says(uint64_t sequence)
+{
+    struct version_set set;
+    struct cache *cache = cache_new(1 << 20, free);
+    struct table_cache *tables = table_cache_new(disk, "/db", 10, cache);
+    pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
+    struct edit e;
+    ck_assert_int_eq(store_close(store), 0);
+    store = NULL;
+    set_init(&set, disk, "/db", tables, &mu);
+    ck_assert_int_eq(set_open(&set), 0);
+    edit_init(&e);
+    e.has_last_sequence = true;
+    e.last_sequence = sequence;
+    pthread_mutex_lock(&mu);
+    ck_assert_int_eq(set_roll(&set), 0);
+    ck_assert_int_eq(set_apply(&set, &e), 0);
+    pthread_mutex_unlock(&mu);
+    uint64_t log_number = set.log_number;
+    edit_free(&e);
+    set_free(&set);
+    table_cache_free(tables);
+    cache_free(cache);
+    return log_number;
+}
+
+START_TEST(writes_end_with_an_error_when_the_sequence_numbers_do)
+{
+    struct store_options o;
+    store_options_init(&o);
+    manifest_says(KEY_MAX_SEQUENCE - 2);
+    open_with(&o);
+    ck_assert_uint_eq(store_last_sequence(store), KEY_MAX_SEQUENCE - 2);
+    ck_assert_int_eq(store_put(store, slice_str("last"), slice_str("v"), true), 0);
+    ck_assert(survives("last"));
+    ck_assert_int_eq(store_put(store, slice_str("more"), slice_str("v"), false), -EOVERFLOW);
+    ck_assert_int_eq(store_put(store, slice_str("more"), slice_str("v"), true), -EOVERFLOW);
+    ck_assert(has(store, "last") && !has(store, "more"));
+    store_close(store);
+    open_with(&o);
+    ck_assert(has(store, "last") && !has(store, "more"));
+}
+END_TEST
+
+START_TEST(a_manifest_with_an_impossible_sequence_number_is_refused)
+{
+    struct store_options o;
+    store_options_init(&o);
+    o.env = disk;
+    manifest_says(KEY_MAX_SEQUENCE + 1);
+    ck_assert_int_eq(store_open("/db", &o, &store), STORE_ECORRUPT);
+    ck_assert_msg(strstr(fail_text(), "MANIFEST"), "%s", fail_text());
+}
+END_TEST
+
+/* LevelDB may note a newer number in the MANIFEST than its oldest unflushed record has, and may
+ * leave an empty log before the one with the record. */
+START_TEST(a_record_older_than_the_manifest_says_is_replayed_also_behind_an_empty_log)
+{
+    struct store_batch b = STORE_BATCH_INIT;
+    struct store_options o;
+    struct log_writer log;
+    struct env_file *file;
+    char *path = name_log("/db", manifest_says(10) + 100);
+    store_batch_put(&b, slice_str("behind"), slice_str("v"));
+    batch_set_sequence(&b, 5);
+    ck_assert_int_eq(env_open(disk, path, ENV_WRITE | ENV_CREATE, &file), 0);
+    log_writer_init(&log, disk, file);
+    ck_assert_int_eq(log_append(&log, buf_slice(&b.rep)), 0);
+    log_writer_free(&log);
+    env_close(disk, file);
+    free(path);
+    store_batch_free(&b);
+    store_options_init(&o);
+    open_with(&o);
+    ck_assert(has(store, "behind"));
+    ck_assert_uint_eq(store_last_sequence(store), 10);
+    ck_assert_uint_eq(stats().cut_records, 0);
 }
 END_TEST
 
@@ -461,7 +604,7 @@ START_TEST(a_round_does_not_cover_who_came_after_it_began)
     uint64_t syncs = stats().syncs;
     struct actor *late[4];
     for (int i = 0; i < 4; i++) {
-        char key[8];
+        char key[16];
         snprintf(key, sizeof key, "l%d", i);
         late[i] = start(key, 1, 10, true);
     }
@@ -502,6 +645,31 @@ START_TEST(an_empty_sync_writer_makes_all_before_it_durable)
 }
 END_TEST
 
+START_TEST(a_record_longer_than_the_zeroes_ahead_is_written_once)
+{
+    const struct sim_traced *t;
+    struct store_options o;
+    char *value = mem_zalloc(3 << 20);
+    uint64_t written = 0;
+    store_options_init(&o);
+    o.env = disk;
+    ck_assert_int_eq(store_close(store), 0);
+    ck_assert_int_eq(store_open("/db", &o, &store), 0);
+    for (int i = 0; i < 5; i++) /* the log is synced often: zeroes go ahead */
+        ck_assert_int_eq(store_put(store, slice_str("k"), slice_str("v"), true), 0);
+    env_sim_set_trace(disk, true);
+    ck_assert_int_eq(store_put(store, slice_str("long"), slice_of(value, 3 << 20), true), 0);
+    for (size_t i = 0, n = env_sim_trace(disk, &t); i < n; i++)
+        if (t[i].call == SIM_WRITE && strstr(t[i].path, ".log"))
+            written += t[i].len;
+    env_sim_set_trace(disk, false);
+    ck_assert_uint_ge(written, 3 << 20);
+    ck_assert_uint_lt(written, 4 << 20);
+    ck_assert(survives("long"));
+    free(value);
+}
+END_TEST
+
 START_TEST(visible_when_durable_shows_a_sync_write_only_after_its_sync)
 {
     store_close(store);
@@ -534,6 +702,40 @@ static void *write_many(void *arg)
     }
     return NULL;
 }
+
+static void *flush_the_store(void *arg)
+{
+    int rc = store_flush(store);
+    ck_assert_int_eq(rc, 0);
+    *(atomic_bool *)arg = true;
+    return NULL;
+}
+
+START_TEST(a_flush_does_not_wait_for_memtables_that_were_filled_after_it)
+{
+    atomic_bool done[2] = {false, false};
+    pthread_t threads[2];
+    gate.on_tables = true;
+    hold(SIM_SYNC);
+    for (int i = 0; i < 2; i++) {
+        uint64_t switches = stats().switches;
+        ck_assert_int_eq(store_put(store, slice_str("k"), slice_str("v"), false), 0);
+        pthread_create(&threads[i], NULL, flush_the_store, &done[i]);
+        while (stats().switches == switches)
+            usleep(100);
+    }
+    await_held();
+    let_one_pass();
+    for (int i = 0; i < 5000 && !done[0]; i++)
+        usleep(1000);
+    bool first = done[0], second = done[1];
+    let_go(0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_msg(first, "the flush waits for what came after it");
+    ck_assert_msg(!second, "a flush ended before its memtable was in a table");
+}
+END_TEST
 
 START_TEST(many_writers_share_syncs_and_lose_nothing)
 {
@@ -571,6 +773,10 @@ int main(void)
     tcase_add_test(tc, recovery_leaves_the_sequence_at_the_last_record);
     tcase_add_test(tc, followers_get_the_leaders_error);
     tcase_add_test(tc, after_a_failed_append_nothing_is_written);
+    tcase_add_test(tc, a_writer_beyond_the_limits_fails_alone);
+    tcase_add_test(tc, writes_end_with_an_error_when_the_sequence_numbers_do);
+    tcase_add_test(tc, a_manifest_with_an_impossible_sequence_number_is_refused);
+    tcase_add_test(tc, a_record_older_than_the_manifest_says_is_replayed_also_behind_an_empty_log);
     tcase_add_test(tc, after_a_failed_sync_nothing_claims_to_be_durable);
     tcase_add_test(tc, all_who_wait_for_a_failed_sync_get_its_error);
     tcase_add_test(tc, sync_covers_older_logs);
@@ -578,7 +784,9 @@ int main(void)
     tcase_add_test(tc, a_round_does_not_cover_who_came_after_it_began);
     tcase_add_test(tc, a_sync_with_nothing_new_makes_no_call);
     tcase_add_test(tc, an_empty_sync_writer_makes_all_before_it_durable);
+    tcase_add_test(tc, a_record_longer_than_the_zeroes_ahead_is_written_once);
     tcase_add_test(tc, visible_when_durable_shows_a_sync_write_only_after_its_sync);
+    tcase_add_test(tc, a_flush_does_not_wait_for_memtables_that_were_filled_after_it);
     tcase_add_test(tc, many_writers_share_syncs_and_lose_nothing);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

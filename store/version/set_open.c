@@ -63,6 +63,9 @@ static int take_edit(struct version_set *s, struct reading *r, const struct edit
         set_number_used(s, e->next_file - 1);
     }
     if (e->has_last_sequence) {
+        if (e->last_sequence > KEY_MAX_SEQUENCE)
+            return fail(STORE_ECORRUPT, "sequence number %llu is out of range",
+                        (unsigned long long)e->last_sequence);
         r->has_last_sequence = true;
         s->manifest_sequence = e->last_sequence;
     }
