@@ -120,6 +120,7 @@ struct array_iter {
     struct iter base;
     const struct sorted *s;
     int at, unreadable;
+    struct sim_random *fickle;
     char *shown; /* a copy of key and value, of exactly their length */
     size_t shown_len;
 };
@@ -137,8 +138,10 @@ static void stand(struct array_iter *it, int i)
     hide(it);
     it->at = i;
     it->base.key = it->base.value = slice_of(NULL, 0);
-    it->base.valid = i >= 0 && i < it->s->count && i != it->unreadable;
-    it->base.status = i >= 0 && i < it->s->count && i == it->unreadable ? -EIO : 0;
+    bool there = i >= 0 && i < it->s->count;
+    bool fails = (there && i == it->unreadable) || (it->fickle && sim_chance(it->fickle, 5));
+    it->base.valid = there && !fails;
+    it->base.status = fails ? -EIO : 0;
     if (!it->base.valid)
         return;
     struct slice key = buf_slice(&it->s->at[i].key), value = buf_slice(&it->s->at[i].value);
@@ -198,6 +201,13 @@ struct iter *sorted_iter(const struct sorted *s, int unreadable)
     it->s = s;
     it->unreadable = unreadable;
     return &it->base;
+}
+
+struct iter *sorted_iter_fickle(const struct sorted *s, struct sim_random *r)
+{
+    struct iter *it = sorted_iter(s, -1);
+    ((struct array_iter *)it)->fickle = r;
+    return it;
 }
 
 /* ---- checks */

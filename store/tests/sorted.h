@@ -39,6 +39,8 @@ void sorted_random(struct sim_random *r, struct sorted *s, int most);
 /* `unreadable`: index of an entry that gives -EIO when the iterator comes upon it; -1: none. The
  * array must outlive it. */
 struct iter *sorted_iter(const struct sorted *s, int unreadable);
+/* One move in twenty ends with -EIO, wherever it leads. */
+struct iter *sorted_iter_fickle(const struct sorted *s, struct sim_random *r);
 
 /* Does the iterator stand at entry i (-1 or count: at no entry, without an error)? */
 void sorted_check_at(struct iter *it, const struct sorted *s, int i);

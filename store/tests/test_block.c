@@ -70,17 +70,20 @@ END_TEST
 START_TEST(a_builder_that_was_cleared_starts_anew)
 {
     struct block_builder b;
-    block_builder_init(&b, 16);
-    add(&b, "apple" TAG("\x09"), 13, "A");
-    struct slice out = block_builder_finish(&b);
-    char *first = exact_copy(out);
-    size_t len = out.len;
-    block_builder_clear(&b);
-    add(&b, "apple" TAG("\x09"), 13, "A");
-    out = block_builder_finish(&b);
-    ck_assert_uint_eq(out.len, len);
-    ck_assert_mem_eq(out.data, first, len);
-    free(first);
+    struct buf first = BUF_INIT;
+    block_builder_init(&b, 2);
+    for (int round = 0; round < 3; round++) {
+        add(&b, "apple" TAG("\x09"), 13, "A");
+        add(&b, "apply" TAG("\x08"), 13, "");
+        add(&b, "apply" TAG("\x07"), 13, "BC");
+        ck_assert_uint_eq(b.entries, 3);
+        struct slice out = block_builder_finish(&b);
+        if (round == 0)
+            buf_set(&first, out);
+        ck_assert(slice_equal(out, buf_slice(&first)));
+        block_builder_clear(&b);
+    }
+    buf_free(&first);
     block_builder_free(&b);
 }
 END_TEST
@@ -106,7 +109,8 @@ static char *build(const struct sorted *m, int interval, size_t *len)
     return data;
 }
 
-static void check_at(const struct block_cursor *c, const struct sorted *m, int i)
+/* `interval`: so many entries from one restart point to the next. */
+static void check_at(const struct block_cursor *c, const struct sorted *m, int i, int interval)
 {
     ck_assert_int_eq(c->status, 0);
     ck_assert_int_eq(block_cursor_valid(c), i >= 0 && i < m->count);
@@ -114,6 +118,7 @@ static void check_at(const struct block_cursor *c, const struct sorted *m, int i
         return;
     ck_assert(slice_equal(buf_slice(&c->key), buf_slice(&m->at[i].key)));
     ck_assert(slice_equal(c->value, buf_slice(&m->at[i].value)));
+    ck_assert_uint_eq(c->restart, (uint32_t)(i / interval)); /* prev begins there */
 }
 
 /* A random move of both; returns the array's place. */
@@ -158,23 +163,24 @@ START_TEST(a_cursor_moves_as_over_a_sorted_array)
         struct block_cursor c;
         size_t len;
         sorted_random(&r, &m, sim_chance(&r, 30) ? 5 : MOST);
-        char *data = build(&m, intervals[sim_below(&r, 5)], &len);
+        int interval = intervals[sim_below(&r, 5)];
+        char *data = build(&m, interval, &len);
         ck_assert_int_eq(block_init(&block, slice_of(data, len)), 0);
         block_cursor_init(&c, &block);
         ck_assert(!block_cursor_valid(&c));
 
         int i = 0;
         for (block_cursor_first(&c); block_cursor_valid(&c); block_cursor_next(&c))
-            check_at(&c, &m, i++);
+            check_at(&c, &m, i++, interval);
         ck_assert_int_eq(i, m.count);
         for (block_cursor_last(&c); block_cursor_valid(&c); block_cursor_prev(&c))
-            check_at(&c, &m, --i);
+            check_at(&c, &m, --i, interval);
         ck_assert_int_eq(i, 0);
         ck_assert_int_eq(c.status, 0);
         i = -1;
         for (int moves = 0; moves < 300; moves++) {
             i = random_move(&r, &c, &m, i, &target);
-            check_at(&c, &m, i);
+            check_at(&c, &m, i, interval);
         }
         block_cursor_free(&c);
         free(data);

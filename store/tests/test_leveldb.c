@@ -52,15 +52,18 @@ static struct slice key_of(char *room, int i)
     return slice_of(room, n);
 }
 
-/* Mostly short; some do not fit into a block of a table or of a log; some are empty. Good until the
- * next call. */
+/* Mostly short; some do not fit into a block of a table or of a log; some are empty. Half of them
+ * can be compressed. Good until the next call. */
 static struct slice value_of(uint32_t number)
 {
     static char room[100000];
     size_t n = number % 5 == 0 ? 0 : number % 101 == 0 ? 20000 + number % 80000 : number % 300;
-    unsigned char c = (unsigned char)number;
-    for (size_t i = 0; i < n; i++)
-        room[i] = (char)(i % 16 < 8 ? c : (c = (unsigned char)(c * 29 + number + i)));
+    size_t same = number % 2 ? 4 : 64; /* bytes in a row */
+    uint32_t c = number;
+    for (size_t i = 0; i < n; i += same) {
+        c = c * 1664525 + 1013904223;
+        memset(room + i, (int)(c >> 24), n - i < same ? n - i : same);
+    }
     return slice_of(room, n);
 }
 
@@ -402,7 +405,8 @@ static int count_files(const char *dir, const char *ending, off_t *size)
     return count;
 }
 
-static const struct kind kinds[] = {{false, false}, {false, true}, {true, false}, {true, true}};
+/* The first two differ in all. */
+static const struct kind kinds[] = {{false, false}, {true, true}, {false, true}, {true, false}};
 enum { KINDS = 4 };
 
 /* ---- turns */
@@ -672,14 +676,14 @@ int main(void)
     tcase_add_test(tc, each_reads_the_others_tables_of_another_kind);
     tcase_add_loop_test(tc, leveldb_reads_our_levels_after_heavy_overwrites_deletes_and_compactions,
                         0, KINDS);
-    tcase_add_loop_test(tc, leveldb_opens_our_store_after_every_key_was_deleted, 0, KINDS);
-    tcase_add_loop_test(tc, leveldb_reads_what_we_left_when_killed, 0, KINDS);
-    tcase_add_loop_test(tc, leveldb_takes_the_zeroes_ahead_in_our_log_for_its_end, 0, KINDS);
+    tcase_add_loop_test(tc, leveldb_opens_our_store_after_every_key_was_deleted, 0, 2);
+    tcase_add_loop_test(tc, leveldb_reads_what_we_left_when_killed, 0, 2);
+    tcase_add_loop_test(tc, leveldb_takes_the_zeroes_ahead_in_our_log_for_its_end, 0, 2);
     tcase_add_test(tc, a_clean_close_leaves_no_zeroes_in_the_log);
-    tcase_add_loop_test(tc, we_read_a_database_of_leveldb_that_is_a_log_only, 0, KINDS);
-    tcase_add_loop_test(tc, we_read_a_database_of_leveldb_of_many_tables, 0, KINDS);
-    tcase_add_loop_test(tc, we_read_a_database_that_leveldb_compacted, 0, KINDS);
-    tcase_add_loop_test(tc, we_read_what_a_killed_leveldb_left, 0, KINDS);
+    tcase_add_loop_test(tc, we_read_a_database_of_leveldb_that_is_a_log_only, 0, 2);
+    tcase_add_loop_test(tc, we_read_a_database_of_leveldb_of_many_tables, 0, 2);
+    tcase_add_loop_test(tc, we_read_a_database_that_leveldb_compacted, 0, 2);
+    tcase_add_loop_test(tc, we_read_what_a_killed_leveldb_left, 0, 2);
     tcase_add_test(tc, neither_opens_what_the_other_has_open);
     suite_add_tcase(suite, tc);
     temp_dir_make();
