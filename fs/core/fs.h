@@ -12,8 +12,9 @@
  *
  * References: fs_lookup, fs_make, fs_link and fs_readdir with `plus` give the caller one reference
  * to the inode, which fs_forget takes back (FUSE's lookup count). An inode that has lost its last
- * name lives until its last reference goes. There are no open and close: the kernel keeps a
- * reference while a file is open. */
+ * name lives until its last reference goes. Who refers to a directory refers to those above it, as
+ * the kernel does. There are no open and close: the kernel keeps a reference while a file is open.
+ */
 #ifndef FS_CORE_FS_H
 #define FS_CORE_FS_H
 

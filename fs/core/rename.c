@@ -15,16 +15,17 @@ struct end {
 /* ---- the shape of the tree: rename_mu held */
 
 /* Is `below` the directory `above`, or somewhere under it? Only directories with a reference have
- * nodes, but a directory's parents have one: the kernel keeps the way to it. */
+ * nodes, but a directory's parents have one: the kernel keeps the way to it. Where it should not,
+ * the answer is yes, which refuses the rename, and never makes a ring of directories. */
 static bool is_under(struct fs *fs, struct node *below, struct node *above)
 {
     uint64_t ino = below->ino;
     while (ino != above->ino) {
-        struct node *n = node_pin(fs, ino);
-        if (!n || ino == FS_ROOT) {
-            node_unpin(fs, n);
+        if (ino == FS_ROOT)
             return false;
-        }
+        struct node *n = node_pin(fs, ino);
+        if (!n)
+            return true;
         pthread_mutex_lock(&n->mu);
         ino = n->inode.parent;
         pthread_mutex_unlock(&n->mu);

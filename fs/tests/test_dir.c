@@ -252,6 +252,34 @@ START_TEST(plus_shows_attributes_as_they_are)
 }
 END_TEST
 
+/* At the first entry the next two go: one moves, one is another file from now on. */
+static bool take_and_change(void *arg, const char *name, const struct stat *st, uint64_t next)
+{
+    uint64_t d = *(uint64_t *)arg;
+    if (strcmp(name, "a") == 0) {
+        ck_assert_int_eq(fs_rename(fs, d, "b", d, "a-moved", 0), 0);
+        ck_assert_int_eq(fs_unlink(fs, d, "c"), 0);
+        make_file(d, "c");
+    }
+    return take(&got, name, st, next);
+}
+
+START_TEST(plus_never_joins_a_name_with_what_it_no_longer_names)
+{
+    uint64_t d = make_dir(FS_ROOT, "d");
+    make_file(d, "a");
+    uint64_t b = make_file(d, "b"), c = make_file(d, "c");
+    struct fs_dir *open = open_dir(d);
+    got.limit = MAX;
+    ck_assert_int_eq(fs_readdir(fs, open, 0, true, take_and_change, &d), 0);
+    ck_assert_int_eq(times("a"), 1);
+    ck_assert_int_eq(times("b"), 0);
+    for (int i = 0; i < got.count; i++)
+        ck_assert(got.st[i].st_ino != c && got.st[i].st_ino != b);
+    fs_closedir(fs, open);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("dir");
@@ -267,6 +295,7 @@ int main(void)
     tcase_add_test(tc, types_are_told_without_a_lookup);
     tcase_add_test(tc, plus_gives_a_reference_to_each_entry_that_is_taken);
     tcase_add_test(tc, plus_shows_attributes_as_they_are);
+    tcase_add_test(tc, plus_never_joins_a_name_with_what_it_no_longer_names);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

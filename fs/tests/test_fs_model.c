@@ -23,7 +23,7 @@ START_TEST(random_operations_agree_with_the_model)
 {
     struct random r = {random_seed()};
     struct model m;
-    int n = random_iterations(12000);
+    int n = random_iterations(15000);
     model_init(&m);
     for (int i = 0; i < n; i++) {
         model_step(&m, &r);

@@ -296,7 +296,7 @@ START_TEST(a_directory_counts_its_names_and_subdirectories)
     uint64_t d = make_dir(FS_ROOT, "d");
     nlink_t root = links(FS_ROOT);
     for (int i = 0; i < 20; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "%d", i);
         i % 2 ? make_file(d, name) : make_dir(d, name);
     }
@@ -410,6 +410,16 @@ START_TEST(a_directory_never_goes_under_itself)
     ck_assert_int_eq(move(FS_ROOT, "a", c, "a"), 0);
     ck_assert_uint_eq(find(a, ".."), c);
     check_store(fs, CHECK_NO_GARBAGE);
+}
+END_TEST
+
+START_TEST(a_directory_whose_way_up_is_not_known_takes_no_directory)
+{
+    uint64_t a = make_dir(FS_ROOT, "a"), b = make_dir(a, "b"), c = make_dir(b, "c");
+    fs_forget(fs, b, 1);
+    ck_assert_int_eq(move(FS_ROOT, "a", c, "x"), -EINVAL);
+    fs_forget(fs, a, 1);
+    ck_assert_int_eq(move(FS_ROOT, "a", c, "x"), -EINVAL);
 }
 END_TEST
 
@@ -593,6 +603,7 @@ int main(void)
     tcase_add_test(tc, a_replaced_file_of_two_names_keeps_the_other);
     tcase_add_test(tc, rename_replaces_like_by_like);
     tcase_add_test(tc, a_directory_never_goes_under_itself);
+    tcase_add_test(tc, a_directory_whose_way_up_is_not_known_takes_no_directory);
     tcase_add_test(tc, a_moved_directory_takes_its_link_along);
     tcase_add_test(tc, noreplace_replaces_nothing);
     tcase_add_test(tc, exchange_swaps_whatever_it_is);
