@@ -161,6 +161,12 @@ int store_flush(struct store *s);
 /* Compacts every level for keys from..to (both included; a NULL data pointer: open end). */
 int store_compact(struct store *s, struct slice from, struct slice to);
 
+/* For all stores of the process: `hook` is called in a thread that is about to wait inside a call
+ * (for the disk, another thread's commit, room), possibly several times in a call; it must not wait
+ * itself nor call the store. Who serves requests with few threads lets another one go on meanwhile.
+ * NULL: none. */
+void store_on_wait(void (*hook)(void));
+
 /* Counters since open. */
 struct store_stats {
     uint64_t groups;  /* log records written */

@@ -114,6 +114,7 @@ static ssize_t watch_writev(int fd, struct iovec *iov, int count, void *userdata
     uint64_t waiting = atomic_load_explicit(&init_unique, memory_order_relaxed);
     (void)userdata;
     assert(count > 0 && iov[0].iov_len >= sizeof(struct fuse_out_header));
+    loop_has_waited();
     if (waiting != 0) {
         struct fuse_out_header head;
         memcpy(&head, iov[0].iov_base, sizeof head);

@@ -18,9 +18,8 @@ struct session {
     const struct session_options *o;
     struct fuse_session *se;
     struct mount_id *mount; /* which line of the mount table is ours; NULL: not known */
-    pthread_t loop_thread;
-    atomic_bool ready;     /* INIT was answered and options.ready succeeded */
-    atomic_bool loop_done; /* loop_run has seen the end of the loop */
+    atomic_bool ready;      /* INIT was answered and options.ready succeeded */
+    int loop_fd;            /* an eventfd: wakes the loop when it shall end */
 
     pthread_t stop_thread;
     int signal_fd;
@@ -30,8 +29,13 @@ struct session {
 /* loop.c */
 /* Serves requests until the kernel ends the connection or loop_stop is called. 0 or negative. */
 int loop_run(struct session *s);
-/* Ends loop_run after the requests that are being served. From any thread but those of the loop. */
+/* Ends loop_run after the requests that are being served. From any thread. */
 void loop_stop(struct session *s);
+/* A thread that serves a request calls the one before it waits: another thread may read on. And the
+ * other when it has waited, before it answers: where nobody else had to, it reads on itself. In
+ * other threads they do nothing. */
+void loop_about_to_wait(void);
+void loop_has_waited(void);
 
 /* stop.c: a thread that unmounts when a signal asks for it. */
 int stop_start(struct session *s);

@@ -1,42 +1,268 @@
-/* The request loop: libfuse's, with threads that read a request, serve it and answer it. A thread
- * may sleep in a commit; others then read on, up to options.threads of them.
+/* The request loop. One thread, the *reader*, takes requests from the kernel and serves them
+ * itself: an answer then costs no switch to another thread. No request ever stands behind one that
+ * waits:
  *
- * Ending it: libfuse's main thread waits in sem_wait, which only a signal interrupts. loop_stop
- * therefore sets the session's exit flag and interrupts that thread until it has seen the flag. */
+ * A reader that is about to wait (for the disk, a lock, a commit) *offers* the reading: it arms
+ * /dev/fuse in an epoll that the idle threads sleep in. When a request comes meanwhile, one of them
+ * wakes, takes the offer and is the reader. When none came, the old reader takes the offer back as
+ * soon as it has waited, and nobody else ever ran: a lone program that calls fsync pays two calls
+ * of epoll_ctl, and no thread is woken.
+ *
+ * A reader without a request looks for the next one for up to SPIN_NS before it goes idle: a
+ * program that works in the mount sends one upon the other, and to sleep and be woken costs more
+ * than most requests. It goes idle at once where looking does not pay: when nothing came the last
+ * few times, or when another program wants the CPU (a yield that returns late).
+ *
+ * Threads are made when there is none to take an offer, up to options.threads. */
 #include "internal.h"
 
-#include <signal.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
-#define WAKE_SIGNAL SIGUSR1
+#define SPIN_NS 30000
+#define LATE_NS 60000 /* a yield that took so long: somebody else had work to do */
+#define MISSES 8      /* so often in vain: look only now and then */
+#define SELDOM 64     /* ... once in so many times */
 
-static void do_nothing(int sig)
+enum place { TAKEN, OFFERED };
+
+struct loop {
+    struct session *s;
+    int fd;    /* /dev/fuse, non-blocking */
+    int epoll; /* of fd (armed while the reading is offered) and s->loop_fd */
+    atomic_int place;
+    atomic_int idle;          /* threads in epoll_wait */
+    unsigned misses, skipped; /* the reader's */
+
+    pthread_mutex_t mu;
+    pthread_cond_t ended;
+    pthread_t *threads; /* guarded by mu, as what follows */
+    unsigned count;
+    bool stopping;
+    int error;
+};
+
+/* What the thread that runs is in the loop. */
+enum role { OUTSIDE, READER, WAITS /* was the reader and has offered its place */ };
+static _Thread_local enum role role;
+static struct loop *running; /* the process's one loop */
+
+static uint64_t now_ns(void)
 {
-    (void)sig;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- who reads */
+
+static void *work(void *arg);
+
+/* One more thread, which begins idle. mu held. */
+static int add_thread(struct loop *l)
+{
+    l->threads = mem_realloc(l->threads, (l->count + 1) * sizeof *l->threads);
+    int r = pthread_create(&l->threads[l->count], NULL, work, l);
+    if (r)
+        return -r;
+    l->count++;
+    return 0;
+}
+
+static void need_thread(struct loop *l)
+{
+    pthread_mutex_lock(&l->mu);
+    if (!l->stopping && l->count < l->s->o->threads)
+        add_thread(l); /* without it, who is done next takes the offer */
+    pthread_mutex_unlock(&l->mu);
+}
+
+/* An idle thread shall read when there is a request; EPOLLONESHOT: only one. */
+static void watch(struct loop *l, uint32_t events)
+{
+    struct epoll_event e = {.events = events, .data.fd = l->fd};
+    if (epoll_ctl(l->epoll, EPOLL_CTL_MOD, l->fd, &e) < 0)
+        abort(); /* it was added, and needs no memory */
+}
+
+static void offer(struct loop *l)
+{
+    atomic_store(&l->place, OFFERED);
+    watch(l, EPOLLIN | EPOLLONESHOT);
+}
+
+static bool take(struct loop *l)
+{
+    int offered = OFFERED;
+    return atomic_compare_exchange_strong(&l->place, &offered, TAKEN);
+}
+
+void loop_about_to_wait(void)
+{
+    if (role != READER)
+        return;
+    role = WAITS;
+    if (atomic_load(&running->idle) == 0)
+        need_thread(running);
+    offer(running);
+}
+
+void loop_has_waited(void)
+{
+    if (role != WAITS || !take(running))
+        return;
+    watch(running, 0);
+    role = READER;
+}
+
+static void stop(struct loop *l, int error)
+{
+    pthread_mutex_lock(&l->mu);
+    l->stopping = true;
+    if (l->error == 0)
+        l->error = error;
+    pthread_cond_signal(&l->ended);
+    pthread_mutex_unlock(&l->mu);
+    fuse_session_exit(l->s->se);
+    eventfd_write(l->s->loop_fd, 1); /* wakes one idle thread after the other: nobody reads it */
+}
+
+/* Sleeps until this thread is the reader. False: the loop ends. */
+static bool become_reader(struct loop *l)
+{
+    struct epoll_event e;
+    while (!fuse_session_exited(l->s->se)) {
+        atomic_fetch_add(&l->idle, 1);
+        int n = epoll_wait(l->epoll, &e, 1, -1);
+        atomic_fetch_sub(&l->idle, 1);
+        if (n == 1 && e.data.fd == l->fd && take(l)) {
+            role = READER;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- reading */
+
+/* Looks for a request for a while, without sleeping. As fuse_session_receive_buf. */
+static int look(struct loop *l, struct fuse_buf *buf)
+{
+    int r = fuse_session_receive_buf(l->s->se, buf);
+    if (r != -EAGAIN)
+        return r;
+    if (l->misses >= MISSES && ++l->skipped < SELDOM)
+        return r;
+    l->skipped = 0;
+    uint64_t start = now_ns(), before = start, now = start;
+    while (now - start < SPIN_NS) {
+        sched_yield();
+        r = fuse_session_receive_buf(l->s->se, buf);
+        if (r != -EAGAIN) {
+            l->misses = 0;
+            return r;
+        }
+        now = now_ns();
+        if (now - before > LATE_NS) {
+            l->misses = MISSES;
+            return r;
+        }
+        before = now;
+    }
+    l->misses++;
+    return r;
+}
+
+/* Serves requests until there is none or somebody else reads. 0: the session ends. */
+static int read_on(struct loop *l, struct fuse_buf *buf)
+{
+    while (role == READER) {
+        int r = look(l, buf);
+        if (r > 0) {
+            fuse_session_process_buf(l->s->se, buf);
+            loop_has_waited();
+        } else if (r == -EAGAIN) {
+            role = OUTSIDE;
+            offer(l);
+        } else if (r != -EINTR) {
+            return r;
+        }
+    }
+    role = OUTSIDE;
+    return 1;
+}
+
+static void *work(void *arg)
+{
+    struct loop *l = arg;
+    struct fuse_buf buf = {0};
+    int r = 1;
+    while (r > 0 && become_reader(l))
+        r = read_on(l, &buf);
+    stop(l, r < 0 ? r : 0);
+    free(buf.mem);
+    return NULL;
+}
+
+/* ---- the whole */
+
+static int loop_init(struct loop *l, struct session *s)
+{
+    *l = (struct loop){.s = s, .fd = fuse_session_fd(s->se), .epoll = epoll_create1(EPOLL_CLOEXEC)};
+    struct epoll_event fuse = {.data.fd = l->fd}, stop = {.events = EPOLLIN, .data.fd = s->loop_fd};
+    int flags = fcntl(l->fd, F_GETFL);
+    pthread_mutex_init(&l->mu, NULL);
+    pthread_cond_init(&l->ended, NULL);
+    if (l->epoll < 0 || flags < 0 || fcntl(l->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->fd, &fuse) < 0 ||
+        epoll_ctl(l->epoll, EPOLL_CTL_ADD, s->loop_fd, &stop) < 0)
+        return fail(-errno, "/dev/fuse: %s", fail_name(-errno));
+    return 0;
+}
+
+static void loop_free(struct loop *l)
+{
+    for (unsigned i = 0; i < l->count; i++)
+        pthread_join(l->threads[i], NULL);
+    free(l->threads);
+    if (l->epoll >= 0)
+        close(l->epoll);
+    pthread_cond_destroy(&l->ended);
+    pthread_mutex_destroy(&l->mu);
 }
 
 int loop_run(struct session *s)
 {
-    struct sigaction wake = {.sa_handler = do_nothing}; /* no SA_RESTART: it shall interrupt */
-    struct fuse_loop_config *config = fuse_loop_cfg_create();
-    int r;
-    if (config == NULL)
-        return fail(-ENOMEM, "the request loop: out of memory");
-    sigaction(WAKE_SIGNAL, &wake, NULL);
-    fuse_loop_cfg_set_max_threads(config, s->o->threads);
-    fuse_loop_cfg_set_clone_fd(config, 0);
-    r = fuse_session_loop_mt(s->se, config);
-    fuse_loop_cfg_destroy(config);
-    atomic_store(&s->loop_done, true);
-    return r < 0 ? fail(r, "the request loop: %s", fail_name(r)) : 0;
+    struct loop l;
+    int r = loop_init(&l, s);
+    if (r == 0) {
+        running = &l;
+        store_on_wait(loop_about_to_wait);
+        offer(&l);
+        pthread_mutex_lock(&l.mu);
+        r = add_thread(&l);
+        while (r == 0 && !l.stopping)
+            pthread_cond_wait(&l.ended, &l.mu);
+        pthread_mutex_unlock(&l.mu);
+        if (r == 0)
+            r = l.error;
+        if (r)
+            fail(r, "the request loop: %s", fail_name(r));
+    }
+    loop_free(&l);
+    store_on_wait(NULL);
+    running = NULL;
+    return r;
 }
 
 void loop_stop(struct session *s)
 {
-    const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
     fuse_session_exit(s->se);
-    while (!atomic_load(&s->loop_done)) {
-        pthread_kill(s->loop_thread, WAKE_SIGNAL);
-        nanosleep(&pause, NULL);
-    }
+    if (eventfd_write(s->loop_fd, 1) < 0)
+        abort(); /* it counts to 2^64 */
 }

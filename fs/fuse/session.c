@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 #include "mountinfo.h"
 
@@ -94,11 +95,15 @@ static int serve(struct session *s)
     int r = init_patch_install(s);
     if (r < 0)
         return r;
+    s->loop_fd = eventfd(0, EFD_CLOEXEC);
+    if (s->loop_fd < 0)
+        return fail(-errno, "eventfd: %s", fail_name(-errno));
     r = stop_start(s);
-    if (r < 0)
-        return r;
-    r = loop_run(s);
-    stop_end(s);
+    if (r == 0) {
+        r = loop_run(s);
+        stop_end(s);
+    }
+    close(s->loop_fd);
     if (r == 0 && !atomic_load(&s->ready))
         r = fail(-EINTR, "%s",
                  last_line[0] ? last_line : "it was stopped before the mount answered");
@@ -114,7 +119,7 @@ static bool kernel_ended(const struct session *s)
 
 int session_run(struct fs *fs, const struct session_options *o)
 {
-    struct session s = {.fs = fs, .o = o, .loop_thread = pthread_self()};
+    struct session s = {.fs = fs, .o = o};
     struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
     struct fuse_lowlevel_ops ops = operations();
     struct mount_id id;

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "../base/on_wait.h"
 #include "queue.h"
 #include "sync.h"
 
@@ -14,6 +15,7 @@ static int switch_memtable(struct store *s)
     uint64_t number = set_new_number(&s->versions);
     int rc = 0;
     pthread_mutex_unlock(&s->mu);
+    about_to_wait();
     struct live_log *log = live_log_create(s, number, &rc);
     struct memtable *mem = memtable_new();
     pthread_mutex_lock(&s->mu);
@@ -48,6 +50,7 @@ static void bound_unsynced(struct store *s)
     while (s->sync->flushing && s->sync->unsynced_bytes > s->options.max_unsynced_bytes &&
            !s->background_error) {
         s->stats.stalls++;
+        about_to_wait();
         pthread_cond_wait(&s->sync->flushed, &s->mu);
     }
 }
@@ -56,6 +59,7 @@ static void wait_for_background(struct store *s)
 {
     s->stats.stalls++;
     background_schedule(s);
+    about_to_wait();
     pthread_cond_wait(&s->background_changed, &s->mu);
 }
 
@@ -72,6 +76,7 @@ int room_make(struct store *s, bool force)
             may_delay = false;
             s->stats.delays++;
             pthread_mutex_unlock(&s->mu);
+            about_to_wait();
             env_sleep_us(s->env, 1000);
             pthread_mutex_lock(&s->mu);
         } else if (!full && !(force && memtable_count(s->mem) > 0)) {

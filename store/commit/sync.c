@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "../base/on_wait.h"
 #include "wake.h"
 
 #define COHORT_WAIT_NS 60000ull /* the longest wait for those whom the last round released */
@@ -236,6 +237,7 @@ void sync_lead(struct store *s)
 {
     struct sync_state *y = s->sync;
     uint64_t upto = 0;
+    about_to_wait();
     pthread_mutex_lock(&s->mu);
     wait_for_company(s);
     while (y->flushing && !s->background_error) /* the commit leader may be in sync_now */

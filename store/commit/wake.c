@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../base/on_wait.h"
+
 enum { SPINS = 100 }; /* about a microsecond: a plain group in front is often done by then */
 
 static void cpu_pause(void)
@@ -37,6 +39,7 @@ enum writer_state wake_await(uint32_t *word)
             return (enum writer_state)state;
         cpu_pause();
     }
+    about_to_wait();
     for (;;) {
         uint32_t state = __atomic_load_n(word, __ATOMIC_ACQUIRE);
         if (!must_wait(state & ~(uint32_t)WRITER_ASLEEP))

@@ -1,0 +1,35 @@
+#!/bin/bash
+# No request stands behind one that waits: while the disk takes its time over a program's fsync, others go on.
+. "$(dirname "$0")/lib.sh"
+[ -n "$native" ] && { echo "skipped: it slows the daemon's calls down; there is none"; exit 77; }
+command -v strace >/dev/null || { echo "skipped: no strace"; exit 77; }
+start commit=3600,memtable=16m
+
+ms() { echo $(($(date +%s%N) / 1000000)); }
+
+# Each fdatasync takes two seconds now.
+strace -f -e trace=fdatasync -e inject=fdatasync:delay_enter=2000000 -o /dev/null -p "$(daemon_pid)" 2>"$work/strace.err" &
+tracer=$!
+for _ in $(seq 100); do
+    grep -q attached "$work/strace.err" && break
+    sleep 0.1
+done
+sleep 0.3
+
+begin=$(ms)
+"$bin/mount-tests/fsyncs" "$mp" 3 1 &
+fsyncs=$!
+sleep 0.5
+for i in $(seq 20); do
+    mkdir "d$i" && echo "$i" >"d$i/f" && [ "$(cat "d$i/f")" = "$i" ] && ls "d$i" >"$work/listing" || break
+done
+took=$(($(ms) - begin))
+check "20 folders, files, reads and listings beside an fsync, before its flush is done ($took ms)" \
+    [ -f d20/f -a "$took" -lt 1900 ]
+check "the fsyncs were still waiting" kill -0 "$fsyncs"
+check "they end well" wait "$fsyncs"
+took=$(($(ms) - begin))
+check "and really took their time ($took ms)" [ "$took" -ge 1900 ]
+kill "$tracer"
+wait "$tracer" 2>/dev/null
+done_testing

@@ -1,0 +1,11 @@
+/* See on_wait.h. */
+#include "on_wait.h"
+
+#include "../store.h"
+
+void (*on_wait_hook)(void);
+
+void store_on_wait(void (*hook)(void))
+{
+    __atomic_store_n(&on_wait_hook, hook, __ATOMIC_RELAXED);
+}
