@@ -51,6 +51,7 @@ help: ## List the targets
 
 DEPS = gcc libc6-dev pkg-config libfuse3-dev fuse3 libisal-dev libsnappy-dev
 DEPS_TEST = $(DEPS) git check rsync sqlite3 strace libleveldb-dev
+DEPS_BENCH_MOUNT = $(DEPS) e2fsprogs xfsprogs bindfs git sqlite3
 DEPS_CI = $(DEPS_TEST) clang clang-format libclang-rt-14-dev
 
 deps: ## Install what building and mounting needs
@@ -96,6 +97,12 @@ $(BUILD)/fs/tests/%: fs/tests/%.c $(call OBJ,$(FS_TEST_HELP) $(STORE_TEST_HELP))
 $(BUILD)/mount-tests/%: mount-tests/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -o $@ -lpthread $(if $(findstring leveldb,$@),-lleveldb)
+
+# The bench's null filesystem is the code for FUSE on a core of its own.
+$(BUILD)/mount-tests/bench/null_fs: mount-tests/bench/null_fs.c $(BUILD)/libfs.a $(BUILD)/libstore.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(FUSE_CFLAGS) $< $(filter $(BUILD)/obj/fs/fuse/%,$(call OBJ,$(FS_SRC))) $(BUILD)/libstore.a -o $@ \
+	    $(FUSE_LIBS) $(STORE_LIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -161,6 +168,11 @@ fuzz-run: $(BUILD)/store/fuzz/make_seeds $(FUZZERS:%=$(BUILD)/store/fuzz/fuzz_%)
 
 clang: ## Build all with clang
 	@$(MAKE) --no-print-directory all test-programs BUILD=build/clang CC=clang
+
+bench-mount: ## Time skeinfs beside ext4, XFS, bindfs and an empty FUSE filesystem (root; see mount-tests/bench/bench.sh)
+	@sh .ci/install-packages $(DEPS_BENCH_MOUNT)
+	@$(MAKE) --no-print-directory all $(BUILD)/mount-tests/bench/ops $(BUILD)/mount-tests/bench/null_fs
+	@BUILD=$(BUILD) bash mount-tests/bench/bench.sh
 
 bench: $(BUILD)/store-bench ## Build build/store-bench (takes db_bench's flags)
 

@@ -1,0 +1,119 @@
+#!/bin/bash
+# Times skeinfs beside its peers: `make bench-mount`. Needs root (loop devices, mounts). Settings, as variables:
+#   ROUNDS=5  FILES=2000  PROCESSES="1 8 16"  FILESYSTEMS="skeinfs ext4 xfs bindfs null"
+#   WHAT="ops jobs dirs"   ops: single operations; jobs: whole programs; dirs: big directories and trees
+#   LOADED=1               with a busy process on every CPU besides
+#   OPTIONS=...            mount options of skeinfs;  BENCH_DIR: where the images go (a disk, no tmpfs)
+# In each round every filesystem has its turn, one after the other, so that what the machine does besides hits all alike; what counts
+# are the ratios within a round. Results: $BUILD/bench/mount.csv (all), mount.txt (the table).
+#
+# skeinfs's store, ext4 and XFS each have an image file of their own, of the same size, behind a loop device; ext4 with its journal, as
+# mkfs makes it. bindfs is a FUSE filesystem that passes all on to (another folder of) that ext4. null is FUSE and nothing behind it.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+bin=$(cd "$root" && realpath "${BUILD:-build}")
+ROUNDS=${ROUNDS:-5} FILES=${FILES:-2000} PROCESSES=${PROCESSES:-1 8 16} WHAT=${WHAT:-ops jobs dirs}
+FILESYSTEMS=${FILESYSTEMS:-skeinfs ext4 xfs bindfs null}
+
+export FILES
+[ "$(id -u)" = 0 ] || { echo "bench: only root can mount images"; exit 77; }
+
+work=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/tmp}}/skeinfs-bench.XXXXXX") || exit 1
+results=$bin/bench
+mkdir -p "$results"
+csv=$results/mount.csv
+load_pids=
+cleanup() {
+    trap '' INT TERM HUP
+    [ -z "$load_pids" ] || kill $load_pids 2>/dev/null
+    cd /
+    for fs in skeinfs bindfs null; do
+        mountpoint -q "$work/$fs" && umount "$work/$fs"
+    done
+    for fs in store ext4 xfs; do
+        for _ in 1 2 3 4 5 6 7 8 9 10; do # the daemon closes its store
+            mountpoint -q "$work/$fs" && umount "$work/$fs" 2>/dev/null
+            mountpoint -q "$work/$fs" || break
+            sleep 0.5
+        done
+    done
+    rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM HUP
+
+image() { # NAME MKFS...
+    local name=$1
+    shift
+    mkdir "$work/$name"
+    truncate -s 8G "$work/$name.img" && "$@" "$work/$name.img" >/dev/null && mount -o loop "$work/$name.img" "$work/$name" ||
+        { echo "bench: no image for $name"; exit 1; }
+}
+uses() { [[ " $FILESYSTEMS " == *" $1 "* ]]; }
+set_up() {
+    if uses skeinfs; then
+        image store mkfs.ext4 -q -F
+        mkdir "$work/skeinfs"
+        "$bin/skeinfs" mount ${OPTIONS:+-o "$OPTIONS"} "$work/store/fs" "$work/skeinfs" || exit 1
+    fi
+    if uses ext4 || uses bindfs; then
+        image ext4 mkfs.ext4 -q -F
+        mkdir "$work/ext4/bench" "$work/ext4/bound"
+    fi
+    if uses xfs; then image xfs mkfs.xfs -q -f; fi
+    if uses bindfs; then
+        mkdir "$work/bindfs"
+        bindfs "$work/ext4/bound" "$work/bindfs" || exit 1
+    fi
+    if uses null; then
+        mkdir "$work/null"
+        "$bin/mount-tests/bench/null_fs" "$work/null" &
+        until mountpoint -q "$work/null"; do sleep 0.1; done
+    fi
+}
+folder_of() {
+    case $1 in ext4) echo "$work/ext4/bench" ;; *) echo "$work/$1" ;; esac
+}
+quiet_or_loaded() {
+    [ -n "${LOADED:-}" ] || return 0
+    for _ in $(seq "$(nproc)"); do
+        (while :; do :; done) &
+        load_pids="$load_pids $!"
+    done
+}
+
+echo "round,filesystem,operation,processes,us" >"$csv"
+# one ROUND FILESYSTEM COMMAND...: lines of "operation processes us"
+one() {
+    local round=$1 fs=$2
+    shift 2
+    "$@" | while read -r op p us; do echo "$round,$fs,$op,$p,$us"; done >>"$csv"
+}
+set_up
+quiet_or_loaded
+for round in $(seq "$ROUNDS"); do
+    for what in $WHAT; do
+        case $what in
+        ops)
+            for p in $PROCESSES; do
+                for fs in $FILESYSTEMS; do
+                    one "$round" "$fs" "$bin/mount-tests/bench/ops" "$(folder_of "$fs")" "$p" $((FILES / p < 100 ? 100 : FILES / p))
+                done
+            done
+            ;;
+        *)
+            for fs in $FILESYSTEMS; do
+                [ "$fs" = null ] && continue # it keeps no data
+                one "$round" "$fs" bash "$here/$what.sh" "$(folder_of "$fs")" "$bin" "$work"
+            done
+            ;;
+        esac
+    done
+    echo "round $round of $ROUNDS done" >&2
+done
+{
+    echo "$(nproc) CPUs, $(uname -r), $ROUNDS rounds${LOADED:+, a busy process on every CPU}; microseconds as one process sees an operation, medians;"
+    echo "ratios: median of the rounds' (smallest .. largest); below 1: skeinfs takes less time"
+    awk -f "$here/report.awk" "$csv"
+} | tee "$results/mount.txt"
