@@ -112,6 +112,8 @@ struct store_writer {
     int status;
     uint64_t sequence; /* of the last record; for an empty batch the last one committed before it */
 
+    void (*done)(struct store_writer *w); /* store_sync_start only */
+
     /* private to commit/ */
     uint32_t state;    /* commit/wake.h; the word its thread sleeps on */
     bool force_switch; /* room_switch() */
@@ -133,6 +135,21 @@ int store_delete(struct store *s, struct slice key, bool sync);
 /* Returns when everything up to `sequence` (a writer's result; 0: all committed so far) is on
  * stable storage; at once where it is there already. Same as a sync writer without a batch. */
 int store_sync(struct store *s, uint64_t sequence);
+
+/* The same without a thread that sleeps. Fill `done` of a zeroed writer and start it: `done` is
+ * called once, with status and sequence set, in this call or in another thread's that leads a
+ * round; it must not wait, and the writer is the caller's again. Nothing happens by itself: some
+ * thread must soon run the rounds that are needed, until there are none. */
+void store_sync_start(struct store *s, uint64_t sequence, struct store_writer *w);
+enum store_sync_need {
+    STORE_SYNC_NONE,  /* nobody has started one, or a thread is about it */
+    STORE_SYNC_LATER, /* others may come, for whom to wait pays: look again in some microseconds */
+    STORE_SYNC_NOW,
+};
+enum store_sync_need store_sync_needed(struct store *s); /* costs hardly anything */
+/* Leads rounds for those started, and for who comes meanwhile; returns when there is nobody left,
+ * or at once where another thread leads. */
+void store_sync_run(struct store *s);
 uint64_t store_last_sequence(struct store *s);
 uint64_t store_durable_sequence(struct store *s);
 

@@ -3,14 +3,49 @@
 
 #include "fs_internal.h"
 
-int fs_sync_inode(struct fs *fs, uint64_t ino)
+/* What an fsync of the inode waits for. */
+static int last_change(struct fs *fs, uint64_t ino, uint64_t *sequence)
 {
     struct node *n = node_pin(fs, ino);
     if (!n)
         return -ESTALE;
-    uint64_t sequence = atomic_load(&n->last_sequence);
+    *sequence = atomic_load(&n->last_sequence);
     node_unpin(fs, n);
-    return store_errno(store_sync(fs->store, sequence));
+    return 0;
+}
+
+int fs_sync_inode(struct fs *fs, uint64_t ino)
+{
+    uint64_t sequence;
+    int rc = last_change(fs, ino, &sequence);
+    return rc ? rc : store_errno(store_sync(fs->store, sequence));
+}
+
+static void sync_is_done(struct store_writer *w)
+{
+    struct fs_sync *sync = (struct fs_sync *)((char *)w - offsetof(struct fs_sync, writer));
+    sync->done(sync, store_errno(w->status));
+}
+
+void fs_sync_start(struct fs *fs, uint64_t ino, struct fs_sync *sync)
+{
+    uint64_t sequence;
+    int rc = last_change(fs, ino, &sequence);
+    sync->writer = (struct store_writer){.done = sync_is_done};
+    if (rc)
+        sync->done(sync, rc);
+    else
+        store_sync_start(fs->store, sequence, &sync->writer);
+}
+
+enum store_sync_need fs_sync_needed(struct fs *fs)
+{
+    return store_sync_needed(fs->store);
+}
+
+void fs_sync_run(struct fs *fs)
+{
+    store_sync_run(fs->store);
 }
 
 int fs_sync_all(struct fs *fs)

@@ -13,6 +13,11 @@
  * than most requests. It goes idle at once where looking does not pay: when nothing came the last
  * few times, or when another program wants the CPU (a yield that returns late).
  *
+ * An fsync does not wait in its thread at all (reply_after_sync). When the reader has no other
+ * request left, and those who may be expected to share the flush have come, it leads the flush, and
+ * then answers all of them: sixteen programs that fsync cost no more switches between threads than
+ * one.
+ *
  * Threads are made when there is none to take an offer, up to options.threads. */
 #include "internal.h"
 
@@ -25,16 +30,18 @@
 #include <unistd.h>
 
 #define SPIN_NS 30000
-#define LATE_NS 60000 /* a yield that took so long: somebody else had work to do */
-#define MISSES 8      /* so often in vain: look only now and then */
-#define SELDOM 64     /* ... once in so many times */
+#define OTHERS_NS 2000  /* a yield that took longer: somebody else ran, who may send something */
+#define LATE_NS 1000000 /* ... so long: somebody who only computes */
+#define MISSES 8        /* so often in vain: look only now and then */
+#define SELDOM 64       /* ... once in so many times */
 
 enum place { TAKEN, OFFERED };
 
 struct loop {
     struct session *s;
-    int fd;    /* /dev/fuse, non-blocking */
-    int epoll; /* of fd (armed while the reading is offered) and s->loop_fd */
+    int fd;      /* /dev/fuse, non-blocking */
+    int epoll;   /* of fd (armed while the reading is offered), kick_fd and s->loop_fd */
+    int kick_fd; /* an eventfd: an idle thread shall be the reader though there may be no request */
     atomic_int place;
     atomic_int idle;          /* threads in epoll_wait */
     unsigned misses, skipped; /* the reader's */
@@ -110,6 +117,9 @@ void loop_about_to_wait(void)
     if (atomic_load(&running->idle) == 0)
         need_thread(running);
     offer(running);
+    if (fs_sync_needed(running->s->fs) != STORE_SYNC_NONE)
+        eventfd_write(running->kick_fd,
+                      1); /* they shall not stand behind what this one waits for */
 }
 
 void loop_has_waited(void)
@@ -140,7 +150,12 @@ static bool become_reader(struct loop *l)
         atomic_fetch_add(&l->idle, 1);
         int n = epoll_wait(l->epoll, &e, 1, -1);
         atomic_fetch_sub(&l->idle, 1);
-        if (n == 1 && e.data.fd == l->fd && take(l)) {
+        if (n != 1 || e.data.fd == l->s->loop_fd)
+            continue;
+        eventfd_t kicks;
+        if (e.data.fd == l->kick_fd)
+            eventfd_read(l->kick_fd, &kicks);
+        if (take(l)) {
             role = READER;
             return true;
         }
@@ -150,29 +165,40 @@ static bool become_reader(struct loop *l)
 
 /* ---- reading */
 
-/* Looks for a request for a while, without sleeping. As fuse_session_receive_buf. */
+/* Is a look for the next request worth its time? */
+static bool looking_pays(struct loop *l)
+{
+    if (l->misses < MISSES || ++l->skipped >= SELDOM) {
+        l->skipped = 0;
+        return true;
+    }
+    return false;
+}
+
+/* Looks for a request for a while, without sleeping. As fuse_session_receive_buf; -EAGAIN also
+ * where a flush is due. */
 static int look(struct loop *l, struct fuse_buf *buf)
 {
     int r = fuse_session_receive_buf(l->s->se, buf);
-    if (r != -EAGAIN)
+    enum store_sync_need need = fs_sync_needed(l->s->fs);
+    if (r != -EAGAIN || need == STORE_SYNC_NOW || (need == STORE_SYNC_NONE && !looking_pays(l)))
         return r;
-    if (l->misses >= MISSES && ++l->skipped < SELDOM)
-        return r;
-    l->skipped = 0;
-    uint64_t start = now_ns(), before = start, now = start;
-    while (now - start < SPIN_NS) {
+    uint64_t before = now_ns(), spent = 0;
+    while (need == STORE_SYNC_LATER || spent < SPIN_NS) {
         sched_yield();
         r = fuse_session_receive_buf(l->s->se, buf);
         if (r != -EAGAIN) {
             l->misses = 0;
             return r;
         }
-        now = now_ns();
-        if (now - before > LATE_NS) {
-            l->misses = MISSES;
+        need = fs_sync_needed(l->s->fs);
+        if (need == STORE_SYNC_NOW)
             return r;
-        }
+        uint64_t now = now_ns(), took = now - before;
         before = now;
+        if (need == STORE_SYNC_NONE && took > LATE_NS)
+            break;
+        spent += took < OTHERS_NS ? took : OTHERS_NS;
     }
     l->misses++;
     return r;
@@ -185,6 +211,9 @@ static int read_on(struct loop *l, struct fuse_buf *buf)
         int r = look(l, buf);
         if (r > 0) {
             fuse_session_process_buf(l->s->se, buf);
+            loop_has_waited();
+        } else if (r == -EAGAIN && fs_sync_needed(l->s->fs) == STORE_SYNC_NOW) {
+            fs_sync_run(l->s->fs);
             loop_has_waited();
         } else if (r == -EAGAIN) {
             role = OUTSIDE;
@@ -215,11 +244,14 @@ static int loop_init(struct loop *l, struct session *s)
 {
     *l = (struct loop){.s = s, .fd = fuse_session_fd(s->se), .epoll = epoll_create1(EPOLL_CLOEXEC)};
     struct epoll_event fuse = {.data.fd = l->fd}, stop = {.events = EPOLLIN, .data.fd = s->loop_fd};
+    struct epoll_event kick = {.events = EPOLLIN};
+    l->kick_fd = kick.data.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int flags = fcntl(l->fd, F_GETFL);
     pthread_mutex_init(&l->mu, NULL);
     pthread_cond_init(&l->ended, NULL);
     if (l->epoll < 0 || flags < 0 || fcntl(l->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
         epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->fd, &fuse) < 0 ||
+        epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->kick_fd, &kick) < 0 ||
         epoll_ctl(l->epoll, EPOLL_CTL_ADD, s->loop_fd, &stop) < 0)
         return fail(-errno, "/dev/fuse: %s", fail_name(-errno));
     return 0;
@@ -230,8 +262,11 @@ static void loop_free(struct loop *l)
     for (unsigned i = 0; i < l->count; i++)
         pthread_join(l->threads[i], NULL);
     free(l->threads);
+    fs_sync_run(l->s->fs); /* those whose flush was not led any more */
     if (l->epoll >= 0)
         close(l->epoll);
+    if (l->kick_fd >= 0)
+        close(l->kick_fd);
     pthread_cond_destroy(&l->ended);
     pthread_mutex_destroy(&l->mu);
 }

@@ -57,7 +57,7 @@ static void fsync_(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_fil
 {
     (void)datasync;
     (void)fi;
-    reply_status(req, fs_sync_inode(fs_of(req), ino));
+    reply_after_sync(req, ino);
 }
 
 void ops_data(struct fuse_lowlevel_ops *ops)

@@ -108,7 +108,7 @@ static void fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 {
     (void)datasync;
     (void)fi;
-    reply_status(req, fs_sync_inode(fs_of(req), ino));
+    reply_after_sync(req, ino);
 }
 
 static void readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,

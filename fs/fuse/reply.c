@@ -1,8 +1,10 @@
-/* The buffer in which a thread of the loop builds an answer: kept from request to request, since
- * the answers of a large read need a megabyte, and freed when the thread ends. */
+/* See reply.h. */
 #include "reply.h"
 
 #include <stdlib.h>
+
+/* ---- the buffer in which a thread of the loop builds an answer: kept from request to request,
+ * since the answers of a large read need a megabyte, and freed when the thread ends */
 
 struct thread_buffer {
     size_t size;
@@ -30,4 +32,25 @@ char *reply_buffer(size_t size)
         pthread_setspecific(key, b);
     }
     return b->bytes;
+}
+
+/* ---- fsync */
+
+struct waiting_sync {
+    struct fs_sync sync; /* first */
+    fuse_req_t req;
+};
+
+static void answer_sync(struct fs_sync *sync, int rc)
+{
+    struct waiting_sync *w = (struct waiting_sync *)sync;
+    reply_status(w->req, rc);
+    free(w);
+}
+
+void reply_after_sync(fuse_req_t req, fuse_ino_t ino)
+{
+    struct waiting_sync *w = mem_alloc(sizeof *w);
+    *w = (struct waiting_sync){.sync.done = answer_sync, .req = req};
+    fs_sync_start(fs_of(req), ino, &w->sync);
 }

@@ -61,6 +61,10 @@ static inline void reply_attr(fuse_req_t req, int r, const struct stat *st)
         fuse_reply_attr(req, st, REPLY_TIMEOUT);
 }
 
+/* Answers once the inode's changes are on stable storage; the thread serves other requests
+ * meanwhile. */
+void reply_after_sync(fuse_req_t req, fuse_ino_t ino);
+
 /* At least `size` bytes for an answer, the same ones for the thread's next request; never NULL. */
 char *reply_buffer(size_t size);
 

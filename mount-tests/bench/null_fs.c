@@ -221,10 +221,21 @@ int fs_write(struct fs *fs, uint64_t ino, const void *p, size_t size, uint64_t o
     return 0;
 }
 
-int fs_sync_inode(struct fs *fs, uint64_t ino)
+void fs_sync_start(struct fs *fs, uint64_t ino, struct fs_sync *sync)
 {
     (void)fs, (void)ino;
-    return 0;
+    sync->done(sync, 0);
+}
+
+enum store_sync_need fs_sync_needed(struct fs *fs)
+{
+    (void)fs;
+    return STORE_SYNC_NONE;
+}
+
+void fs_sync_run(struct fs *fs)
+{
+    (void)fs;
 }
 
 struct fs_dir {

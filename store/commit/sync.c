@@ -53,25 +53,40 @@ static void finish(struct store_writer *w, int status)
     wake_writer(&w->state, WRITER_DONE);
 }
 
+static void append(struct store_writer **first, struct store_writer **last, struct store_writer *w)
+{
+    w->next = NULL;
+    if (*first)
+        (*last)->next = w;
+    else
+        *first = w;
+    *last = w;
+}
+
+/* True where nothing is left to wait for: *status says how it ended. mu held. */
+static bool is_over(struct store *s, uint64_t target, int *status)
+{
+    *status = s->background_error;
+    return s->background_error || durable_now(s->sync) >= target;
+}
+
+static void stand_in_line(struct store *s, struct store_writer *w)
+{
+    struct sync_state *y = s->sync;
+    append(&y->first, &y->last, w);
+    atomic_fetch_add(&y->waiting, 1);
+    s->stats.sync_writers++;
+}
+
 void sync_join(struct store *s, struct store_writer *w)
 {
     struct sync_state *y = s->sync;
-    if (s->background_error) {
-        finish(w, s->background_error);
+    int status;
+    if (is_over(s, w->target, &status)) {
+        finish(w, status);
         return;
     }
-    if (durable_now(y) >= w->target) {
-        finish(w, 0);
-        return;
-    }
-    w->next = NULL;
-    if (y->first)
-        y->last->next = w;
-    else
-        y->first = w;
-    y->last = w;
-    atomic_fetch_add(&y->waiting, 1);
-    s->stats.sync_writers++;
+    stand_in_line(s, w);
     if (!y->led) {
         y->led = true;
         wake_writer(&w->state, WRITER_SYNC_LEADER);
@@ -80,34 +95,55 @@ void sync_join(struct store *s, struct store_writer *w)
     }
 }
 
+/* mu held. */
+static void note_gathering(struct store *s)
+{
+    uint64_t half = s->sync->flush_ns / 2;
+    s->sync->gather_ns = half < COHORT_WAIT_NS ? half : COHORT_WAIT_NS;
+}
+
 /* Ends the wait of everyone whom `upto` covers (with an error: of all) and hands the lead to the
- * first who is left. Returns how many it was. mu held. */
-static int release(struct store *s, uint64_t upto, int error)
+ * first sleeper who is left. Those who have a function to be called are put into *calls. If only
+ * such are left the caller leads on, and true is returned. mu held. */
+static bool release(struct store *s, uint64_t upto, int error, struct store_writer **calls)
 {
     struct sync_state *y = s->sync;
-    struct store_writer *w = y->first;
+    struct store_writer *w = y->first, *heir = NULL, *last_call = NULL;
     int released = 0;
     y->first = y->last = NULL;
     while (w) {
         struct store_writer *next = w->next;
-        w->next = NULL;
-        if (error || w->target <= upto) {
-            released++;
-            finish(w, error);
+        if (!error && w->target > upto) {
+            append(&y->first, &y->last, w);
+            if (!heir && !w->done)
+                heir = w;
         } else {
-            if (y->first)
-                y->last->next = w;
-            else
-                y->first = w;
-            y->last = w;
+            released++;
+            if (w->done) {
+                w->status = error;
+                append(calls, &last_call, w);
+            } else {
+                finish(w, error);
+            }
         }
         w = next;
     }
     atomic_fetch_sub(&y->waiting, released);
+    y->cohort = released;
+    note_gathering(s);
     y->led = y->first != NULL;
-    if (y->first)
-        wake_writer(&y->first->state, WRITER_SYNC_LEADER);
-    return released;
+    if (heir)
+        wake_writer(&heir->state, WRITER_SYNC_LEADER);
+    return y->first && !heir;
+}
+
+static void call_all(struct store_writer *w)
+{
+    while (w) {
+        struct store_writer *next = w->next;
+        w->done(w);
+        w = next;
+    }
 }
 
 void sync_wake_all(struct store *s)
@@ -211,21 +247,28 @@ static void gather(struct store *s, int enough, uint64_t limit_ns)
 }
 
 /* The pause before a round. Those whom the last round released come back one round late: a leader
- * who does not wait for them shares each round with only half of them. mu held at entry and exit,
- * let go of meanwhile. */
-static void wait_for_company(struct store *s)
+ * who does not wait for them shares each round with only half of them. *enough: those who need not
+ * be waited for longer. mu held, or to guess. */
+static uint64_t gathering(struct store *s, int *enough)
 {
     struct sync_state *y = s->sync;
-    uint64_t limit = 0;
-    int enough = 0, waiting = atomic_load(&y->waiting);
-    if (s->options.cohort_wait && y->cohort > 1 && waiting < y->cohort) {
-        limit = y->flush_ns / 2 < COHORT_WAIT_NS ? y->flush_ns / 2 : COHORT_WAIT_NS;
-        enough = y->cohort;
-    }
+    int waiting = atomic_load_explicit(&y->waiting, memory_order_relaxed);
+    int cohort = atomic_load_explicit(&y->cohort, memory_order_relaxed);
     if (s->options.commit_delay_us > 0 && waiting > s->options.commit_siblings) {
-        limit = s->options.commit_delay_us * 1000ull;
-        enough = INT32_MAX;
+        *enough = INT32_MAX;
+        return s->options.commit_delay_us * 1000ull;
     }
+    *enough = cohort;
+    if (!s->options.cohort_wait || cohort <= 1 || waiting >= cohort)
+        return 0;
+    return atomic_load_explicit(&y->gather_ns, memory_order_relaxed);
+}
+
+/* mu held at entry and exit, let go of meanwhile. */
+static void wait_for_company(struct store *s)
+{
+    int enough;
+    uint64_t limit = gathering(s, &enough);
     if (limit == 0)
         return;
     pthread_mutex_unlock(&s->mu);
@@ -233,13 +276,15 @@ static void wait_for_company(struct store *s)
     pthread_mutex_lock(&s->mu);
 }
 
-void sync_lead(struct store *s)
+/* One round for all who wait, from gathering them to releasing them; true: the caller leads on. */
+static bool lead_round(struct store *s, bool may_gather)
 {
     struct sync_state *y = s->sync;
+    struct store_writer *calls = NULL;
     uint64_t upto = 0;
-    about_to_wait();
     pthread_mutex_lock(&s->mu);
-    wait_for_company(s);
+    if (may_gather)
+        wait_for_company(s);
     while (y->flushing && !s->background_error) /* the commit leader may be in sync_now */
         pthread_cond_wait(&y->flushed, &s->mu);
     int rc = s->background_error;
@@ -247,8 +292,61 @@ void sync_lead(struct store *s)
         upto = durable_now(y);
     else if (rc == 0)
         rc = run_round(s, &upto);
-    y->cohort = release(s, upto, rc);
+    bool more = release(s, upto, rc, &calls);
     pthread_mutex_unlock(&s->mu);
+    call_all(calls);
+    return more;
+}
+
+void sync_lead(struct store *s)
+{
+    about_to_wait();
+    while (lead_round(s, true))
+        ;
+}
+
+void store_sync_start(struct store *s, uint64_t sequence, struct store_writer *w)
+{
+    struct sync_state *y = s->sync;
+    pthread_mutex_lock(&s->mu);
+    w->target = sequence && sequence < y->committed ? sequence : y->committed;
+    w->sequence = w->target;
+    bool over = is_over(s, w->target, &w->status);
+    if (!over) {
+        if (!y->led && !y->first)
+            y->first_ns = env_now_ns(s->env);
+        stand_in_line(s, w);
+    }
+    pthread_mutex_unlock(&s->mu);
+    if (over)
+        w->done(w);
+}
+
+enum store_sync_need store_sync_needed(struct store *s)
+{
+    struct sync_state *y = s->sync;
+    int waiting = atomic_load_explicit(&y->waiting, memory_order_relaxed), enough;
+    if (waiting == 0 || atomic_load_explicit(&y->led, memory_order_relaxed))
+        return STORE_SYNC_NONE;
+    uint64_t limit = gathering(s, &enough);
+    return limit == 0 || waiting >= enough || env_now_ns(s->env) - y->first_ns >= limit
+               ? STORE_SYNC_NOW
+               : STORE_SYNC_LATER;
+}
+
+void store_sync_run(struct store *s)
+{
+    struct sync_state *y = s->sync;
+    pthread_mutex_lock(&s->mu);
+    bool lead = y->first && !y->led;
+    if (lead)
+        y->led = true;
+    pthread_mutex_unlock(&s->mu);
+    if (!lead)
+        return;
+    about_to_wait();
+    if (lead_round(s, false)) /* who called has gathered */
+        sync_lead(s);
 }
 
 int store_sync(struct store *s, uint64_t sequence)

@@ -15,16 +15,18 @@
 struct sync_state {
     struct store_writer *first, *last; /* who waits, in order; guarded by mu */
     atomic_int waiting;                /* how many; written under mu */
-    bool led;                          /* somebody is SYNC_LEADER or runs a round; guarded by mu */
-    bool flushing;                     /* a round is in its fdatasync; guarded by mu */
-    atomic_uint_fast64_t durable;      /* written under mu */
-    uint64_t committed;      /* newest sequence whose record is in the log; guarded by mu */
+    atomic_bool led;               /* somebody is SYNC_LEADER or runs rounds; written under mu */
+    atomic_uint_fast64_t first_ns; /* when the first of them came, if nobody leads; under mu */
+    bool flushing;                 /* a round is in its fdatasync; guarded by mu */
+    atomic_uint_fast64_t durable;  /* written under mu */
+    uint64_t committed;            /* newest sequence whose record is in the log; guarded by mu */
     uint64_t unsynced_bytes; /* appended since the last round noted its number; guarded by mu */
     uint64_t flush_ns;       /* how long rounds took lately (moving average); guarded by mu */
     uint64_t last_round_ns;  /* when the last round began; guarded by mu */
     bool rounds_close;       /* the last two were close together; guarded by mu */
-    int cohort;              /* how many the last round released; guarded by mu */
-    pthread_cond_t flushed;  /* a round ended */
+    atomic_uint_fast64_t gather_ns; /* how long who leads next may wait for company; under mu */
+    atomic_int cohort;              /* how many the last round released; written under mu */
+    pthread_cond_t flushed;         /* a round ended */
 };
 
 struct sync_state *sync_new(uint64_t durable);

@@ -1,0 +1,237 @@
+/* Syncs without a thread that sleeps: store_sync_start, store_sync_needed, store_sync_run. */
+#include <check.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "../store.h"
+#include "env_sim.h"
+
+static struct env *disk;
+static struct store *store;
+
+static void setup(void)
+{
+    struct store_options o;
+    store_options_init(&o);
+    o.env = disk = env_sim_new();
+    ck_assert_int_eq(store_open("/db", &o, &store), 0);
+}
+
+static void teardown(void)
+{
+    store_close(store);
+    env_sim_free(disk);
+}
+
+static void put(const char *key)
+{
+    ck_assert_int_eq(store_put(store, slice_of(key, strlen(key)), slice_of("value", 5), false), 0);
+}
+
+/* What `done` of a started sync saw. */
+struct started {
+    struct store_writer w; /* first */
+    int calls, status;
+    uint64_t durable;
+};
+
+static void note(struct store_writer *w)
+{
+    struct started *t = (struct started *)w;
+    t->calls++;
+    t->status = w->status;
+    t->durable = store_durable_sequence(store);
+}
+
+static void start(struct started *t, uint64_t sequence)
+{
+    *t = (struct started){.w.done = note};
+    store_sync_start(store, sequence, &t->w);
+}
+
+START_TEST(it_is_done_by_the_thread_that_runs_the_round)
+{
+    struct started t;
+    put("a");
+    start(&t, 0);
+    ck_assert_int_eq(t.calls, 0);
+    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_NOW);
+    store_sync_run(store);
+    ck_assert_int_eq(t.calls, 1);
+    ck_assert_int_eq(t.status, 0);
+    ck_assert_uint_ge(t.durable, 1);
+    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_NONE);
+}
+END_TEST
+
+START_TEST(where_nothing_is_new_it_is_done_at_once)
+{
+    struct started t;
+    put("a");
+    ck_assert_int_eq(store_sync(store, 0), 0);
+    uint64_t syncs = env_sim_count(disk, SIM_SYNC);
+    start(&t, 0);
+    ck_assert_int_eq(t.calls, 1);
+    ck_assert_int_eq(t.status, 0);
+    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_NONE);
+    ck_assert_uint_eq(env_sim_count(disk, SIM_SYNC), syncs);
+}
+END_TEST
+
+START_TEST(many_share_one_flush)
+{
+    struct started t[20];
+    store_sync(store, 0);
+    for (int i = 0; i < 20; i++) {
+        put((const char[]){(char)('a' + i), 0});
+        start(&t[i], 0);
+    }
+    uint64_t syncs = env_sim_count(disk, SIM_SYNC);
+    store_sync_run(store);
+    ck_assert_uint_eq(env_sim_count(disk, SIM_SYNC), syncs + 1);
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(t[i].calls, 1);
+}
+END_TEST
+
+START_TEST(a_failed_flush_is_told_to_all_and_to_those_who_come_later)
+{
+    struct started first, second, later;
+    put("a");
+    start(&first, 0);
+    start(&second, 0);
+    env_sim_fail(disk, SIM_SYNC, env_sim_count(disk, SIM_SYNC) + 1, -EIO, SIM_DONE_NOTHING);
+    store_sync_run(store);
+    ck_assert_int_eq(first.status, -EIO);
+    ck_assert_int_eq(second.status, -EIO);
+    start(&later, 0);
+    ck_assert_int_eq(later.calls, 1);
+    ck_assert_int_eq(later.status, -EIO);
+    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_NONE);
+}
+END_TEST
+
+START_TEST(a_thread_that_sleeps_for_a_sync_leads_for_those_started_too)
+{
+    struct started t;
+    put("a");
+    start(&t, 0);
+    put("b");
+    ck_assert_int_eq(store_sync(store, 0), 0);
+    ck_assert_int_eq(t.calls, 1);
+    ck_assert_int_eq(t.status, 0);
+}
+END_TEST
+
+START_TEST(a_run_with_nothing_started_does_nothing)
+{
+    put("a");
+    uint64_t syncs = env_sim_count(disk, SIM_SYNC);
+    store_sync_run(store);
+    ck_assert_uint_eq(env_sim_count(disk, SIM_SYNC), syncs);
+}
+END_TEST
+
+/* After a round that released several, their return is worth a short wait. */
+START_TEST(the_next_round_waits_for_the_cohort_but_not_for_long)
+{
+    struct started t[4];
+    env_sim_set_real_time(disk, true);
+    env_sim_set_sync_us(disk, 10000);
+    for (int i = 0; i < 4; i++) {
+        put("a");
+        start(&t[i], 0);
+    }
+    store_sync_run(store);
+    put("b");
+    start(&t[0], 0);
+    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_LATER);
+    while (store_sync_needed(store) == STORE_SYNC_LATER)
+        sched_yield(); /* 60 us at most */
+    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_NOW);
+    store_sync_run(store);
+    for (int i = 0; i < 4; i++) {
+        put("c");
+        start(&t[i], 0);
+    }
+    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_NOW); /* the last round had one only */
+    store_sync_run(store);
+}
+END_TEST
+
+/* ---- many threads: starters, who also run; sleepers; plain writers */
+
+enum { THREADS = 6, ROUNDS = 300 };
+static atomic_int undone;
+
+static void note_one(struct store_writer *w)
+{
+    ck_assert_int_eq(w->status, 0);
+    ck_assert_uint_ge(store_durable_sequence(store), w->sequence);
+    free(w);
+    atomic_fetch_sub(&undone, 1);
+}
+
+static void *start_and_run(void *arg)
+{
+    char key[2] = {(char)('a' + *(int *)arg), 0};
+    for (int i = 0; i < ROUNDS; i++) {
+        struct store_writer *w = calloc(1, sizeof *w);
+        put(key);
+        w->done = note_one;
+        atomic_fetch_add(&undone, 1);
+        store_sync_start(store, 0, w);
+        if (i % 3)
+            store_sync_run(store);
+    }
+    return NULL;
+}
+
+static void *sleep_for_it(void *arg)
+{
+    char key[2] = {(char)('a' + *(int *)arg), 0};
+    for (int i = 0; i < ROUNDS; i++) {
+        put(key);
+        ck_assert_int_eq(store_sync(store, 0), 0);
+    }
+    return NULL;
+}
+
+START_TEST(starters_and_sleepers_are_all_served_once)
+{
+    pthread_t thread[THREADS];
+    int number[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        number[i] = i;
+        pthread_create(&thread[i], NULL, i % 2 ? sleep_for_it : start_and_run, &number[i]);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(thread[i], NULL);
+    store_sync_run(store);
+    ck_assert_int_eq(atomic_load(&undone), 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("sync_start");
+    TCase *tc = tcase_create("sync_start");
+    tcase_set_timeout(tc, 60);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, it_is_done_by_the_thread_that_runs_the_round);
+    tcase_add_test(tc, where_nothing_is_new_it_is_done_at_once);
+    tcase_add_test(tc, many_share_one_flush);
+    tcase_add_test(tc, a_failed_flush_is_told_to_all_and_to_those_who_come_later);
+    tcase_add_test(tc, a_thread_that_sleeps_for_a_sync_leads_for_those_started_too);
+    tcase_add_test(tc, a_run_with_nothing_started_does_nothing);
+    tcase_add_test(tc, the_next_round_waits_for_the_cohort_but_not_for_long);
+    tcase_add_test(tc, starters_and_sleepers_are_all_served_once);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
