@@ -193,7 +193,7 @@ static void drop_orphans(struct fs *fs)
         for (size_t b = 0; b < fs->shard[i].bucket_count; b++)
             for (struct node *n = fs->shard[i].bucket[b]; n; n = n->chain)
                 if (n->orphan && n->garbage_recorded)
-                    garbage_add(fs, n->ino, node_end(n));
+                    garbage_add(fs, n->ino, node_end(n), n->inode.flags & INODE_HAS_XATTR);
 }
 
 int fs_close(struct fs *fs)

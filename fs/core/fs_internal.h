@@ -181,7 +181,7 @@ int resize_finish(struct fs *fs, struct node *n, uint64_t end);
 int garbage_start(struct fs *fs);
 void garbage_stop(struct fs *fs);
 /* An orphan has lost its last reference: what it had is deleted in the background. */
-void garbage_add(struct fs *fs, uint64_t ino, uint64_t end);
+void garbage_add(struct fs *fs, uint64_t ino, uint64_t end, bool attrs);
 /* Deletes the extents from `from` to `end` (multiples of FS_BLOCK) in bounded batches: every block
  * that can be there, without a look; or with CUT_BY_LOOKING all that are there. */
 int garbage_cut(struct fs *fs, uint64_t ino, uint64_t from, uint64_t end);

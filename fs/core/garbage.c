@@ -5,8 +5,12 @@
  * until the last of it is gone; a crash in between only means that the next mount goes on. */
 #include "fs_internal.h"
 
+#define SMALL_BLOCKS 16 /* a file of so many at the most is deleted with others, */
+#define SMALL_FILES 64  /* ... so many in a batch */
+
 struct leftover {
     uint64_t ino, end;
+    bool attrs; /* it may have attributes by name */
 };
 
 struct garbage {
@@ -96,13 +100,32 @@ static int delete_record(struct fs *fs, uint64_t ino)
 static int collect_gone(struct fs *fs, struct leftover l)
 {
     struct fs_key attrs = key_of(KEY_XATTR, l.ino);
-    int rc = delete_all(fs, key_slice(&attrs), key_slice(&attrs));
+    int rc = l.attrs ? delete_all(fs, key_slice(&attrs), key_slice(&attrs)) : 0;
     if (rc == 0)
         rc = garbage_cut(fs, l.ino, 0, l.end);
     return rc ? rc : delete_record(fs, l.ino);
 }
 
-void garbage_add(struct fs *fs, uint64_t ino, uint64_t end)
+/* A small file whose keys are all known: many such share a batch. */
+static bool is_small(struct leftover l)
+{
+    return !l.attrs && l.end <= SMALL_BLOCKS * FS_BLOCK;
+}
+
+/* As collect_gone for small ones. */
+static int collect_small(struct fs *fs, const struct leftover *l, size_t count)
+{
+    struct change c;
+    change_begin(&c, fs);
+    for (size_t i = 0; i < count; i++) {
+        for (uint64_t at = 0; at < l[i].end; at += FS_BLOCK)
+            change_delete(&c, key_extent(l[i].ino, at));
+        change_delete(&c, key_of(KEY_GARBAGE, l[i].ino));
+    }
+    return change_commit(&c, NULL, 0);
+}
+
+void garbage_add(struct fs *fs, uint64_t ino, uint64_t end, bool attrs)
 {
     struct garbage *g = fs->garbage;
     pthread_mutex_lock(&g->mu);
@@ -110,27 +133,39 @@ void garbage_add(struct fs *fs, uint64_t ino, uint64_t end)
         g->capacity = g->capacity ? g->capacity * 2 : 64;
         g->queue = mem_realloc(g->queue, g->capacity * sizeof *g->queue);
     }
-    g->queue[g->count++] = (struct leftover){ino, end};
+    g->queue[g->count++] = (struct leftover){ino, end, attrs};
     pthread_cond_signal(&g->work);
     pthread_mutex_unlock(&g->mu);
+}
+
+/* The next ones to delete in one go: one, or some small ones. mu held. */
+static size_t take_some(struct garbage *g, struct leftover *some)
+{
+    size_t n = 0;
+    do {
+        some[n++] = g->queue[--g->count];
+    } while (g->count > 0 && n < SMALL_FILES && is_small(some[0]) &&
+             is_small(g->queue[g->count - 1]));
+    return n;
 }
 
 static void *collector(void *arg)
 {
     struct fs *fs = arg;
     struct garbage *g = fs->garbage;
+    struct leftover some[SMALL_FILES];
     pthread_mutex_lock(&g->mu);
     for (;;) {
         while (g->count == 0 && !g->stop)
             pthread_cond_wait(&g->work, &g->mu);
         if (g->count == 0)
             break;
-        struct leftover l = g->queue[--g->count];
+        size_t n = take_some(g, some);
         pthread_mutex_unlock(&g->mu);
-        int rc = collect_gone(fs, l);
+        int rc = is_small(some[0]) ? collect_small(fs, some, n) : collect_gone(fs, some[0]);
         if (rc)
-            fs_log(fs, "data of the deleted inode %llu stays for now: %s",
-                   (unsigned long long)l.ino, fail_text());
+            fs_log(fs, "data of %zu deleted inodes (one is %llu) stays for now: %s", n,
+                   (unsigned long long)some[0].ino, fail_text());
         pthread_mutex_lock(&g->mu);
     }
     pthread_mutex_unlock(&g->mu);
@@ -164,7 +199,7 @@ static int take_over(struct fs *fs)
             break;
         uint64_t ino = get_be64(it->key.data + 1);
         if (g.gone)
-            garbage_add(fs, ino, CUT_BY_LOOKING);
+            garbage_add(fs, ino, CUT_BY_LOOKING, true);
         else
             finish_truncation(fs, ino, g.from);
     }

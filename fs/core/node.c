@@ -104,7 +104,7 @@ uint64_t node_end(const struct node *n)
 static void after_eviction(struct fs *fs, struct node *n)
 {
     if (n->orphan && n->garbage_recorded)
-        garbage_add(fs, n->ino, node_end(n));
+        garbage_add(fs, n->ino, node_end(n), n->inode.flags & INODE_HAS_XATTR);
     node_free(n);
 }
 
