@@ -51,7 +51,7 @@ help: ## List the targets
 
 DEPS = gcc libc6-dev pkg-config libfuse3-dev fuse3 libisal-dev libsnappy-dev
 DEPS_TEST = $(DEPS) git check rsync sqlite3 strace libleveldb-dev
-DEPS_BENCH_MOUNT = $(DEPS) e2fsprogs xfsprogs bindfs git sqlite3
+DEPS_BENCH_MOUNT = $(DEPS) e2fsprogs xfsprogs bindfs git sqlite3 fio postgresql
 DEPS_CI = $(DEPS_TEST) clang clang-format libclang-rt-14-dev
 
 deps: ## Install what building and mounting needs
@@ -171,7 +171,7 @@ clang: ## Build all with clang
 
 bench-mount: ## Time skeinfs beside ext4, XFS, bindfs and an empty FUSE filesystem (root; see mount-tests/bench/bench.sh)
 	@sh .ci/install-packages $(DEPS_BENCH_MOUNT)
-	@$(MAKE) --no-print-directory all $(BUILD)/mount-tests/bench/ops $(BUILD)/mount-tests/bench/null_fs
+	@$(MAKE) --no-print-directory all $(BUILD)/mount-tests/bench/ops $(BUILD)/mount-tests/bench/maildir $(BUILD)/mount-tests/bench/null_fs
 	@BUILD=$(BUILD) bash mount-tests/bench/bench.sh
 
 bench: $(BUILD)/store-bench ## Build build/store-bench (takes db_bench's flags)
