@@ -26,6 +26,15 @@ struct store_snapshot;
 
 enum store_compression { STORE_COMPRESS_NONE = 0, STORE_COMPRESS_SNAPPY = 1 };
 
+/* What happens to writers while the background falls behind, before they have to wait for it.
+ * smooth: the bytes per second that writers may write fall in a straight line while level 0 goes
+ * from l0_slow to l0_stop tables, the debt from soft to hard, or the last memtable fills up while
+ * max_immutables wait for their flush; the line begins at twice what the background was lately seen
+ * to carry away. Each writer pays for its own bytes, after its commit, by a sleep of at most 50 ms.
+ * simple: LevelDB's rule: from l0_slow on each write sleeps 1 ms, whatever its size, with all
+ * others behind it. */
+enum store_delay { STORE_DELAY_SMOOTH = 0, STORE_DELAY_SIMPLE = 1 };
+
 struct store_options {
     bool create_if_missing; /* default true */
     bool error_if_exists;   /* default false: -EEXIST where there is a store already */
@@ -38,10 +47,14 @@ struct store_options {
     int max_open_tables;    /* default 1000 */
     int bloom_bits;         /* default 10 per key; 0: no filter */
     enum store_compression compression; /* default snappy */
-    size_t level_base_bytes;   /* default 10 MiB in level 1, ten times more in each next one */
-    int l0_compact;            /* default 4: tables in level 0 that start a compaction */
-    int l0_slow;               /* default 8: each write is delayed once by 1 ms */
-    int l0_stop;               /* default 12: writes wait */
+    size_t level_base_bytes;      /* default 10 MiB in level 1, ten times more in each next one */
+    int l0_compact;               /* default 4: tables in level 0 that start a compaction */
+    enum store_delay write_delay; /* default smooth */
+    int l0_slow; /* default 8: from so many tables in level 0 on writes are delayed */
+    int l0_stop; /* default 12: writes wait */
+    uint64_t debt_soft_bytes,
+        debt_hard_bytes;       /* default 1 and 4 GiB (smooth only): the same for
+                  bytes that compaction has yet to move; no stop. hard 0: no limit */
     int compaction_threads;    /* default 2; the flush of memtables has a thread of its own */
     unsigned commit_delay_us;  /* default 0: a sync leader waits this long for company ... */
     int commit_siblings;       /* default 5: ... if at least so many other writers are about */
@@ -192,7 +205,10 @@ struct store_stats {
     uint64_t sync_writers;
     uint64_t switches, flushes, compactions;
     uint64_t log_bytes, flush_bytes, compact_read_bytes, compact_write_bytes;
-    uint64_t delays, stalls;         /* writes delayed by 1 ms; waits for the background */
+    uint64_t delays, stalls;         /* times that a writer was slowed down; that one waited for the
+                                        background */
+    uint64_t delayed_us;             /* what both took, all writers together */
+    uint64_t longest_wait_us;        /* the longest one of them */
     uint64_t cut_records, cut_bytes; /* what recovery left behind a gap in the log */
     int level_files[7];
     uint64_t level_bytes[7];

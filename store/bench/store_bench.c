@@ -219,10 +219,11 @@ static void print_stats(struct bench *b)
            (unsigned long long)st.syncs, (unsigned long long)st.sync_writers,
            (unsigned long long)st.flushes, (unsigned long long)st.compactions);
     printf("bytes: log %llu, flush %llu, compaction read %llu, written %llu; delays %llu, stalls "
-           "%llu\n",
+           "%llu, waits of %llu us, at most %llu us\n",
            (unsigned long long)st.log_bytes, (unsigned long long)st.flush_bytes,
            (unsigned long long)st.compact_read_bytes, (unsigned long long)st.compact_write_bytes,
-           (unsigned long long)st.delays, (unsigned long long)st.stalls);
+           (unsigned long long)st.delays, (unsigned long long)st.stalls,
+           (unsigned long long)st.delayed_us, (unsigned long long)st.longest_wait_us);
     for (int i = 0; i < 7; i++)
         if (st.level_files[i])
             printf("level %d: %d tables, %llu bytes\n", i, st.level_files[i],

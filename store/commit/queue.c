@@ -221,7 +221,10 @@ int store_wait(struct store *s, struct store_writer *w)
         default:
             if (w->batch && w->batch->refused)
                 return batch_refusal(w->batch);
-            return w->status ? store_recall_error(s, w->status) : 0;
+            if (w->status)
+                return store_recall_error(s, w->status);
+            room_pay(s, bytes_of(w));
+            return 0;
         }
     }
 }

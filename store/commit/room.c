@@ -8,6 +8,101 @@
 #include "queue.h"
 #include "sync.h"
 
+struct room *room_new(void)
+{
+    struct room *r = mem_zalloc(sizeof *r);
+    r->shrink = 1;
+    pthread_mutex_init(&r->mu, NULL);
+    return r;
+}
+
+void room_free(struct room *r)
+{
+    if (!r)
+        return;
+    pthread_mutex_destroy(&r->mu);
+    free(r);
+}
+
+/* ---- the rate */
+
+void room_note_flush(struct store *s, uint64_t memtable_bytes, uint64_t table_bytes, uint64_t ns)
+{
+    struct room *r = s->room;
+    if (memtable_bytes == 0 || table_bytes == 0)
+        return;
+    r->shrink = r->shrink * 0.75 + 0.25 * (double)table_bytes / (double)memtable_bytes;
+    throttle_meter_add(&r->flushed, memtable_bytes, ns);
+}
+
+/* Where level 0 was too full all the while, the time between two compactions counts, too: the
+ * threads were busy with what had to come first. */
+void room_note_compaction(struct store *s, uint64_t level0_bytes, uint64_t start_ns)
+{
+    struct room *r = s->room;
+    uint64_t now = env_now_ns(s->env), since = r->busy_since ? r->busy_since : start_ns;
+    throttle_meter_add(&r->compacted, (uint64_t)((double)level0_bytes / r->shrink),
+                       now > since ? now - since : 0);
+    r->busy_since = s->versions.current->level[0].count >= s->options.l0_compact ? now : 0;
+}
+
+static uint64_t lower_rate(uint64_t a, uint64_t b)
+{
+    return a == 0 ? b : b == 0 || a < b ? a : b;
+}
+
+/* The rate that fits what the background has before it. mu held. */
+static void set_rate(struct store *s)
+{
+    const struct store_options *o = &s->options;
+    uint64_t rate = 0;
+    if (o->write_delay == STORE_DELAY_SMOOTH && !s->background_error) {
+        struct throttle_load l = {
+            .level0 = s->versions.current->level[0].count,
+            .level0_slow = o->l0_slow,
+            .level0_stop = o->l0_stop,
+            .debt = compaction_debt(s),
+            .debt_soft = o->debt_soft_bytes,
+            .debt_hard = o->debt_hard_bytes,
+            .immutables = s->immutable_count,
+            .max_immutables = o->max_immutables,
+            .memtable = memtable_bytes(s->mem),
+            .memtable_limit = o->memtable_bytes,
+        };
+        rate = lower_rate(throttle_rate(throttle_flush_pressure(&l), s->room->flushed.rate),
+                          throttle_rate(throttle_compact_pressure(&l), s->room->compacted.rate));
+    }
+    atomic_store_explicit(&s->room->rate, rate, memory_order_relaxed);
+}
+
+static void note_wait(struct room *r, uint64_t us)
+{
+    uint64_t longest = atomic_load_explicit(&r->longest_us, memory_order_relaxed);
+    atomic_fetch_add_explicit(&r->delayed_us, us, memory_order_relaxed);
+    while (us > longest && !atomic_compare_exchange_weak(&r->longest_us, &longest, us)) {
+    }
+}
+
+void room_pay(struct store *s, size_t bytes)
+{
+    struct room *r = s->room;
+    uint64_t rate = atomic_load_explicit(&r->rate, memory_order_relaxed);
+    if (rate == 0 || bytes == 0)
+        return;
+    uint64_t start = env_now_ns(s->env);
+    pthread_mutex_lock(&r->mu);
+    uint64_t wait = throttle_charge(&r->bucket, rate, bytes, start);
+    pthread_mutex_unlock(&r->mu);
+    if (wait == 0)
+        return;
+    atomic_fetch_add_explicit(&r->delays, 1, memory_order_relaxed);
+    about_to_wait();
+    env_sleep_us(s->env, (unsigned)(wait / 1000));
+    note_wait(r, (env_now_ns(s->env) - start) / 1000);
+}
+
+/* ---- room */
+
 /* A full memtable becomes immutable, an empty one and a new log take over. mu held, let go of while
  * the log file is made: nobody else can switch, since only the leader comes here. */
 static int switch_memtable(struct store *s)
@@ -63,34 +158,57 @@ static void wait_for_background(struct store *s)
     pthread_cond_wait(&s->background_changed, &s->mu);
 }
 
+/* One step towards room: 1 where there is room now, 0 to look again, or an error. mu held at entry
+ * and exit. */
+static int step(struct store *s, bool *may_delay, bool *force)
+{
+    int level0 = s->versions.current->level[0].count;
+    bool full = memtable_bytes(s->mem) > s->options.memtable_bytes;
+    if (s->background_error)
+        return s->background_error;
+    if (*may_delay && level0 >= s->options.l0_slow) {
+        *may_delay = false;
+        atomic_fetch_add_explicit(&s->room->delays, 1, memory_order_relaxed);
+        pthread_mutex_unlock(&s->mu);
+        about_to_wait();
+        env_sleep_us(s->env, 1000);
+        pthread_mutex_lock(&s->mu);
+    } else if (!full && !(*force && memtable_count(s->mem) > 0)) {
+        return 1;
+    } else if (s->immutable_count >= s->options.max_immutables || level0 >= s->options.l0_stop) {
+        wait_for_background(s);
+    } else {
+        int rc = switch_memtable(s);
+        *force = rc != 0;
+        return rc;
+    }
+    return 0;
+}
+
+/* Nothing to wait for and nothing to do: what is true of nearly every group. mu held. */
+static bool has_room(struct store *s, bool force)
+{
+    return !force && memtable_bytes(s->mem) <= s->options.memtable_bytes &&
+           s->versions.current->level[0].count < s->options.l0_slow;
+}
+
 int room_make(struct store *s, bool force)
 {
-    bool may_delay = !force;
+    bool may_delay = !force && s->options.write_delay == STORE_DELAY_SIMPLE;
+    int rc = 0;
     bound_unsynced(s);
-    for (;;) {
-        int level0 = s->versions.current->level[0].count;
-        bool full = memtable_bytes(s->mem) > s->options.memtable_bytes;
-        if (s->background_error)
-            return s->background_error;
-        if (may_delay && level0 >= s->options.l0_slow) {
-            may_delay = false;
-            s->stats.delays++;
-            pthread_mutex_unlock(&s->mu);
-            about_to_wait();
-            env_sleep_us(s->env, 1000);
-            pthread_mutex_lock(&s->mu);
-        } else if (!full && !(force && memtable_count(s->mem) > 0)) {
-            return 0;
-        } else if (s->immutable_count >= s->options.max_immutables ||
-                   level0 >= s->options.l0_stop) {
-            wait_for_background(s);
-        } else {
-            int rc = switch_memtable(s);
-            if (rc)
-                return rc;
-            force = false;
-        }
+    if (s->background_error)
+        return s->background_error;
+    if (!has_room(s, force)) {
+        uint64_t start = env_now_ns(s->env), waits = s->stats.stalls;
+        bool delays = may_delay;
+        while (rc == 0)
+            rc = step(s, &may_delay, &force);
+        if (s->stats.stalls > waits || delays != may_delay)
+            note_wait(s->room, (env_now_ns(s->env) - start) / 1000);
     }
+    set_rate(s);
+    return rc < 0 ? rc : 0;
 }
 
 int room_switch(struct store *s)

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "../commit/room.h"
 #include "background.h"
 #include "table_output.h"
 
@@ -252,12 +253,15 @@ static int move_table(struct store *s, struct compaction *c)
 }
 
 static void note_stats(struct store *s, const struct compaction *c, const struct edit *e,
-                       uint64_t ns)
+                       uint64_t start)
 {
+    uint64_t ns = env_now_ns(s->env) - start;
     uint64_t written = 0;
     for (int i = 0; i < e->added_count; i++)
         written += e->added[i].size;
     s->stats.compactions++;
+    if (c->level == 0)
+        room_note_compaction(s, c->inputs[0].bytes, start);
     s->stats.compact_read_bytes += c->inputs[0].bytes + c->inputs[1].bytes;
     s->stats.compact_write_bytes += written;
     info_log(s, "compacted %d+%d tables of levels %d and %d into %d: %llu bytes to %llu in %llu us",
@@ -287,7 +291,7 @@ int compaction_run(struct store *s, struct compaction *c)
                      &r.edit); /* should this fail, the MANIFEST may name the outputs: they stay */
     }
     if (rc == 0)
-        note_stats(s, c, &r.edit, env_now_ns(s->env) - start);
+        note_stats(s, c, &r.edit, start);
     edit_free(&r.edit);
     buf_free(&r.user);
     free(r.snapshots);

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "../commit/room.h"
 #include "../commit/sync.h"
 #include "background.h"
 #include "table_output.h"
@@ -67,8 +68,10 @@ int flush_oldest(struct store *s)
     if (rc)
         goto out;
     s->stats.flushes++;
-    for (int i = 0; i < e.added_count; i++)
+    for (int i = 0; i < e.added_count; i++) {
         s->stats.flush_bytes += e.added[i].size;
+        room_note_flush(s, memtable_bytes(im.mem), e.added[i].size, env_now_ns(s->env) - start);
+    }
     sync_advance(s, im.last_sequence);
     info_log(s, "flushed a memtable into table %llu of %llu bytes in %llu us",
              (unsigned long long)number, (unsigned long long)(e.added_count ? e.added[0].size : 0),

@@ -6,15 +6,36 @@
 #include "background.h"
 #include "compaction.h"
 
+/* Bytes that a level (from 1 on) may hold. */
+static double limit_of(const struct store *s, int level)
+{
+    double limit = (double)s->options.level_base_bytes;
+    for (int i = 1; i < level; i++)
+        limit *= 10;
+    return limit;
+}
+
 static double score_of(const struct store *s, int level)
 {
     const struct version_level *l = &s->versions.current->level[level];
-    double limit = (double)s->options.level_base_bytes;
     if (level == 0)
         return (double)l->count / s->options.l0_compact;
-    for (int i = 1; i < level; i++)
-        limit *= 10;
-    return (double)l->bytes / limit;
+    return (double)l->bytes / limit_of(s, level);
+}
+
+/* What is too much in a level goes into the next one, and may be too much there. */
+uint64_t compaction_debt(const struct store *s)
+{
+    const struct version_level *l = s->versions.current->level;
+    double limit = (double)s->options.level_base_bytes, debt = 0;
+    double too_much = l[0].count >= s->options.l0_compact ? (double)l[0].bytes : 0;
+    for (int level = 1; level < VERSION_LEVELS; level++, limit *= 10) {
+        debt += too_much;
+        too_much += (double)l[level].bytes - limit;
+        if (too_much < 0)
+            too_much = 0;
+    }
+    return (uint64_t)debt;
 }
 
 bool compaction_needed(struct store *s)

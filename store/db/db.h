@@ -4,7 +4,7 @@
  * then view_mu.
  *
  *   commit/queue.c    the writers' queue, groups, the log append     (section 4 of the write path)
- *   commit/room.c     make room: delays, stalls, memtable switches
+ *   commit/room.c     make room: delays, stalls, memtable switches; throttle.c: the rate
  *   commit/sync.c     what is durable: one fdatasync at a time for all who wait
  *   compact/          flush of memtables, compaction, their threads
  *   db/               open, recovery, reads, snapshots, close */
@@ -85,6 +85,7 @@ struct store {
     /* commit/ */
     struct commit_queue *queue;
     struct sync_state *sync;
+    struct room *room;
     struct live_log *logs; /* oldest first; guarded by mu */
     struct live_log *log;  /* the newest: appended to by the commit leader, who alone changes the
                               pointer, under mu */
@@ -137,6 +138,9 @@ int recover_logs(struct store *s);
 int background_start(struct store *s);
 /* Wakes whom there is work for: call after a memtable switch and after a new version. mu held. */
 void background_schedule(struct store *s);
+/* compact/pick.c: bytes above the levels' limits, summed over the levels they have yet to leave. mu
+ * held. */
+uint64_t compaction_debt(const struct store *s);
 /* Ends the threads: flushes what is immutable first if `drain`. mu NOT held. */
 void background_stop(struct store *s, bool drain);
 

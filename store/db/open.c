@@ -97,6 +97,7 @@ static struct store *store_new(const char *dir, const struct store_options *opti
     s->snapshots.next = s->snapshots.prev = &s->snapshots;
     s->mem = memtable_new();
     s->queue = queue_new();
+    s->room = room_new();
     s->block_cache = cache_new(s->options.cache_bytes, free);
     s->tables = table_cache_new(s->env, s->dir, s->options.max_open_tables, s->block_cache);
     set_init(&s->versions, s->env, s->dir, s->tables, &s->mu);
@@ -124,6 +125,7 @@ static void store_free(struct store *s)
     table_cache_free(s->tables);
     cache_free(s->block_cache);
     queue_free(s->queue);
+    room_free(s->room);
     sync_free(s->sync);
     info_log_close(s);
     if (s->lock_file)
@@ -182,14 +184,17 @@ static int settle(struct store *s)
 
 static void log_counters(struct store *s)
 {
-    const struct store_stats *st = &s->stats;
+    struct store_stats now, *st = &now;
+    store_get_stats(s, st);
     info_log(
         s,
-        "%llu writers in %llu groups, %llu sync writers in %llu rounds; %llu delays, %llu stalls; "
+        "%llu writers in %llu groups, %llu sync writers in %llu rounds; %llu delays, %llu stalls, "
+        "waits of %llu us in all, of %llu us at most; "
         "%llu flushes, %llu compactions",
         (unsigned long long)st->writers, (unsigned long long)st->groups,
         (unsigned long long)st->sync_writers, (unsigned long long)st->syncs,
         (unsigned long long)st->delays, (unsigned long long)st->stalls,
+        (unsigned long long)st->delayed_us, (unsigned long long)st->longest_wait_us,
         (unsigned long long)st->flushes, (unsigned long long)st->compactions);
 }
 

@@ -16,6 +16,9 @@ void store_options_init(struct store_options *o)
         .compression = STORE_COMPRESS_SNAPPY,
         .level_base_bytes = 10u << 20,
         .l0_compact = 4,
+        .write_delay = STORE_DELAY_SMOOTH,
+        .debt_soft_bytes = 1ull << 30,
+        .debt_hard_bytes = 4ull << 30,
         .l0_slow = 8,
         .l0_stop = 12,
         .compaction_threads = 2,
@@ -51,6 +54,8 @@ void options_sanitize(struct store_options *o)
     raise_int(&o->l0_compact, 1);
     raise_int(&o->l0_slow, o->l0_compact);
     raise_int(&o->l0_stop, o->l0_slow + 1);
+    if (o->debt_hard_bytes && o->debt_hard_bytes < o->debt_soft_bytes)
+        o->debt_hard_bytes = o->debt_soft_bytes;
     raise_int(&o->compaction_threads, 1);
     if (!o->env)
         o->env = env_posix();

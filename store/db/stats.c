@@ -1,4 +1,5 @@
 /* Counters and small questions about an open store. */
+#include "../commit/room.h"
 #include "db.h"
 
 void store_get_stats(struct store *s, struct store_stats *out)
@@ -10,6 +11,9 @@ void store_get_stats(struct store *s, struct store_stats *out)
         out->level_bytes[i] = s->versions.current->level[i].bytes;
     }
     pthread_mutex_unlock(&s->mu);
+    out->delays = atomic_load_explicit(&s->room->delays, memory_order_relaxed);
+    out->delayed_us = atomic_load_explicit(&s->room->delayed_us, memory_order_relaxed);
+    out->longest_wait_us = atomic_load_explicit(&s->room->longest_us, memory_order_relaxed);
 }
 
 uint64_t store_last_sequence(struct store *s)
