@@ -92,27 +92,16 @@ static void link_(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const c
     reply_entry(req, r, &st);
 }
 
-/* CREATE comes only for a name that the kernel knows to be missing, with the directory locked, and
- * the kernel's knowledge is complete: a name that exists nevertheless is an error. */
+/* Like OPEN (ops_data.c): answered with ENOSYS once, and the kernel makes files with MKNOD, which
+ * leaves nothing that a RELEASE would have to close. */
 static void create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
                    struct fuse_file_info *fi)
 {
-    const struct fuse_ctx *ctx = fuse_req_ctx(req);
-    struct fs_caller who = {ctx->uid, ctx->gid};
-    struct fs *fs = fs_of(req);
-    struct fuse_entry_param e;
-    struct stat st;
-    int r = check_name(name);
-    if (r == 0)
-        r = fs_make(fs, &who, parent, name, S_IFREG | (mode & 07777), 0, NULL, &st);
-    if (r < 0) {
-        reply_status(req, r);
-        return;
-    }
-    e = reply_entry_of(&st);
-    fi->keep_cache = 1;
-    if (fuse_reply_create(req, &e, fi) < 0)
-        fs_forget(fs, st.st_ino, 1);
+    (void)parent;
+    (void)name;
+    (void)mode;
+    (void)fi;
+    fuse_reply_err(req, ENOSYS);
 }
 
 static void forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
