@@ -48,6 +48,20 @@ void background_schedule(struct store *s)
         pthread_cond_signal(&s->background->compact_work);
 }
 
+/* A reader that let go of the last version with some table does not wait for the disk to delete it:
+ * an idle compactor does that. mu held. */
+static void obsolete_tables(void *arg)
+{
+    struct store *s = arg;
+    if (s->background)
+        pthread_cond_signal(&s->background->compact_work);
+}
+
+static bool can_delete(const struct store *s)
+{
+    return s->versions.obsolete_count > 0 && !s->versions.broken;
+}
+
 static void *flush_thread(void *arg)
 {
     struct store *s = arg;
@@ -88,6 +102,10 @@ static void *compact_thread(void *arg)
     pthread_mutex_lock(&s->mu);
     while (!b->stop) {
         struct compaction *c = s->background_error ? NULL : compaction_pick(s);
+        if (!c && can_delete(s)) {
+            set_delete_obsolete(&s->versions);
+            continue;
+        }
         if (!c) {
             pthread_cond_wait(&b->compact_work, &s->mu);
             continue;
@@ -109,6 +127,8 @@ int background_start(struct store *s)
     pthread_cond_init(&b->compact_work, NULL);
     b->compactor = mem_zalloc((size_t)n * sizeof *b->compactor);
     s->background = b;
+    s->versions.on_obsolete = obsolete_tables;
+    s->versions.on_obsolete_arg = s;
     rc = pthread_create(&b->flusher, NULL, flush_thread, s);
     b->flusher_runs = rc == 0;
     while (rc == 0 && b->compactors < n) {

@@ -49,6 +49,8 @@ void set_drop_version(struct version_set *s, struct version *v)
         free(v->level[i].files);
     }
     free(v);
+    if (s->obsolete_count > 0 && s->on_obsolete)
+        s->on_obsolete(s->on_obsolete_arg);
 }
 
 void set_free(struct version_set *s)

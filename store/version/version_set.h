@@ -29,6 +29,8 @@ struct version_set {
                                                    level starts */
     uint64_t *obsolete;                         /* numbers of tables to delete; guarded by mu */
     int obsolete_count;
+    void (*on_obsolete)(void *arg); /* there is something to delete; called with mu held; or NULL */
+    void *on_obsolete_arg;
     bool applying; /* one thread is in set_apply; guarded by mu */
     pthread_cond_t applied;
     struct env_file *manifest;
