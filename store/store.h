@@ -188,7 +188,9 @@ uint64_t store_approximate_size(struct store *s, struct slice from, struct slice
 
 /* Switches the memtable and waits until all that was in it is in tables. */
 int store_flush(struct store *s);
-/* Compacts every level for keys from..to (both included; a NULL data pointer: open end). */
+/* Compacts every level for keys from..to (both included; a NULL data pointer: open end): all goes
+ * to the deepest level that has any of them, and of the tables that hold them nothing is left that
+ * no snapshot sees. */
 int store_compact(struct store *s, struct slice from, struct slice to);
 
 /* For all stores of the process: `hook` is called in a thread that is about to wait inside a call

@@ -25,6 +25,7 @@ struct run {
     struct edit edit;
     struct table_output out;
     bool open;
+    bool plain;      /* what is in the open output: struct table_file */
     struct buf user; /* the user key of the entry before; has_user: there was one */
     bool has_user;
     int gap;                    /* between which snapshots that entry lies */
@@ -54,7 +55,7 @@ static int gap_of(const struct run *r, uint64_t sequence)
 /* No level below the outputs can hold the key. */
 static bool is_deepest(struct run *r, struct slice user)
 {
-    for (int level = r->c->level + 2; level < VERSION_LEVELS; level++) {
+    for (int level = r->c->output_level + 1; level < VERSION_LEVELS; level++) {
         const struct version_level *l = &r->c->version->level[level];
         int *at = &r->deeper[level];
         while (*at < l->count &&
@@ -88,7 +89,9 @@ static int close_output(struct run *r)
 {
     if (!r->open)
         return 0;
-    int rc = table_output_finish(&r->out, &r->edit, r->c->level + 1);
+    int rc = table_output_finish(&r->out, &r->edit, r->c->output_level);
+    if (rc == 0)
+        r->edit.added[r->edit.added_count - 1].plain = r->plain;
     table_output_end(&r->out, rc == 0);
     r->open = false;
     r->overlap = 0;
@@ -105,7 +108,7 @@ static int open_output(struct run *r)
     if (rc)
         table_output_end(&r->out, false);
     else
-        r->open = true;
+        r->open = r->plain = true;
     return rc;
 }
 
@@ -132,6 +135,8 @@ static int add(struct run *r, struct slice ikey, struct slice value, bool new_us
         rc = close_output(r);
     if (rc == 0 && !r->open)
         rc = open_output(r);
+    if (!new_user || key_type(ikey) == KEY_DELETE)
+        r->plain = false;
     return rc ? rc : table_output_add(&r->out, ikey, value);
 }
 
@@ -213,6 +218,8 @@ static void note_inputs(struct compaction *c, struct edit *e)
     for (int which = 0; which < 2; which++)
         for (int i = 0; i < c->inputs[which].count; i++)
             edit_delete_file(e, c->level + which, c->inputs[which].files[i]->number);
+    if (c->output_level == c->level)
+        return;
     const struct buf *last = &c->inputs[0].files[0]->largest;
     for (int i = 1; i < c->inputs[0].count; i++)
         if (ikey_compare(buf_slice(&c->inputs[0].files[i]->largest), buf_slice(last)) > 0)
@@ -220,10 +227,13 @@ static void note_inputs(struct compaction *c, struct edit *e)
     buf_set(&e->compact_pointer[c->level], buf_slice(last));
 }
 
-/* A lone table that meets nothing below need not be read and written: it only changes its level. */
+/* A lone table that meets nothing below need not be read and written: it only changes its level.
+ * Except where store_compact was called to get rid of what nobody sees. */
 static bool is_trivial(const struct store *s, const struct compaction *c)
 {
-    return c->inputs[0].count == 1 && c->inputs[1].count == 0 &&
+    if (c->manual && !c->inputs[0].files[0]->plain)
+        return false;
+    return c->inputs[0].count == 1 && c->inputs[1].count == 0 && c->output_level > c->level &&
            c->grandparents.bytes <= OVERLAP_TABLES * (uint64_t)s->options.table_bytes;
 }
 
@@ -264,9 +274,11 @@ static void note_stats(struct store *s, const struct compaction *c, const struct
         room_note_compaction(s, c->inputs[0].bytes, start);
     s->stats.compact_read_bytes += c->inputs[0].bytes + c->inputs[1].bytes;
     s->stats.compact_write_bytes += written;
-    info_log(s, "compacted %d+%d tables of levels %d and %d into %d: %llu bytes to %llu in %llu us",
+    info_log(s,
+             "compacted %d+%d tables of levels %d and %d into %d of level %d: %llu bytes to %llu "
+             "in %llu us",
              c->inputs[0].count, c->inputs[1].count, c->level, c->level + 1, e->added_count,
-             (unsigned long long)(c->inputs[0].bytes + c->inputs[1].bytes),
+             c->output_level, (unsigned long long)(c->inputs[0].bytes + c->inputs[1].bytes),
              (unsigned long long)written, (unsigned long long)ns / 1000);
 }
 

@@ -11,7 +11,9 @@
 
 struct compaction {
     struct compaction *next; /* of the running ones; guarded by mu */
-    int level;               /* of inputs[0]; inputs[1] and the outputs are one deeper */
+    int level;               /* of inputs[0]; inputs[1] are one deeper */
+    int output_level;        /* level + 1, or level: its tables are written anew where they are */
+    bool manual; /* a lone table is written anew, too, unless there is nothing to drop in it */
     struct version *version; /* that the inputs belong to; referenced */
     struct version_level inputs[2], grandparents;
     struct slice smallest, largest; /* user keys of all inputs; bytes of the version's files */
@@ -20,9 +22,14 @@ struct compaction {
 /* pick.c: all with mu held. */
 /* The compaction that is needed most and can run now, or NULL. It is counted as running. */
 struct compaction *compaction_pick(struct store *s);
-/* All tables of `level` that meet from..to, with what they overlap. NULL where there are none
+/* For store_compact: all tables of `level` that meet from..to, with what they overlap. NULL where
+ * there are none
  * (*wait false) or where another compaction is in the way (*wait true). */
 struct compaction *compaction_of_range(struct store *s, int level, struct slice from,
+                                       struct slice to, bool *wait);
+/* The first table of `level` that meets from..to and may hold something to drop (with those that
+ * share keys with it), to be written anew in its place. NULL as above. */
+struct compaction *compaction_in_place(struct store *s, int level, struct slice from,
                                        struct slice to, bool *wait);
 /* Is there something for compaction_pick? */
 bool compaction_needed(struct store *s);

@@ -31,6 +31,19 @@ static int deepest_level(struct store *s, struct slice from, struct slice to)
     return deepest;
 }
 
+/* Runs a compaction that store_compact asked for. mu held at entry and exit. */
+static int run(struct store *s, struct compaction *c)
+{
+    int rc = compaction_run(s, c);
+    compaction_end(s, c);
+    if (rc)
+        store_set_error(s, rc, "compaction");
+    pthread_cond_broadcast(&s->background_changed);
+    background_schedule(s); /* this one was in the way of others, or made a level too big */
+    set_delete_obsolete(&s->versions);
+    return rc;
+}
+
 /* All tables of the level in the range go one deeper. mu held at entry and exit. */
 static int compact_level(struct store *s, int level, struct slice from, struct slice to)
 {
@@ -39,20 +52,39 @@ static int compact_level(struct store *s, int level, struct slice from, struct s
         if (s->background_error)
             return s->background_error;
         struct compaction *c = compaction_of_range(s, level, from, to, &wait);
-        if (c) {
-            int rc = compaction_run(s, c);
-            compaction_end(s, c);
-            if (rc)
-                store_set_error(s, rc, "compaction");
-            pthread_cond_broadcast(&s->background_changed);
-            background_schedule(s); /* this one was in the way of others, or made a level too big */
-            set_delete_obsolete(&s->versions);
-            return rc;
-        }
+        if (c)
+            return run(s, c);
         if (!wait)
             return 0;
         pthread_cond_wait(&s->background_changed, &s->mu);
     }
+}
+
+/* The tables of the deepest level stay there, without what nobody sees. One at a time, each once.
+ * mu held at entry and exit. */
+static int clean_level(struct store *s, int level, struct slice from, struct slice to)
+{
+    struct buf next = BUF_INIT; /* the first key behind what was done */
+    int rc = 0;
+    for (;;) {
+        bool wait;
+        rc = s->background_error;
+        if (rc)
+            break;
+        struct compaction *c = compaction_in_place(s, level, from, to, &wait);
+        if (c) {
+            buf_set(&next, c->largest);
+            buf_append(&next, "", 1);
+            rc = run(s, c);
+            from = buf_slice(&next);
+        } else if (wait) {
+            pthread_cond_wait(&s->background_changed, &s->mu);
+        }
+        if (rc || (!c && !wait))
+            break;
+    }
+    buf_free(&next);
+    return rc;
 }
 
 int store_compact(struct store *s, struct slice from, struct slice to)
@@ -66,6 +98,8 @@ int store_compact(struct store *s, struct slice from, struct slice to)
         last = VERSION_LEVELS - 1;
     for (int level = 0; rc == 0 && level < last; level++)
         rc = compact_level(s, level, from, to);
+    if (rc == 0 && (!to.data || !from.data || slice_compare(from, to) <= 0))
+        rc = clean_level(s, last, from, to);
     pthread_mutex_unlock(&s->mu);
     return rc ? store_recall_error(s, rc) : 0;
 }

@@ -88,6 +88,8 @@ static void find_inputs(struct compaction *c)
     do
         find(c, c->level, &c->inputs[0]);
     while (widen(c, &c->inputs[0]));
+    if (c->output_level == c->level)
+        return;
     do
         find(c, c->level + 1, &c->inputs[1]);
     while (widen(c, &c->inputs[1])); /* LevelDB's tables may share a key with their neighbours */
@@ -135,11 +137,12 @@ static void free_compaction(struct compaction *c)
 }
 
 /* A compaction of what meets the range; NULL with *blocked as compaction_of_range says. */
-static struct compaction *set_up(struct store *s, int level, struct slice from, struct slice to,
-                                 bool *blocked)
+static struct compaction *set_up(struct store *s, int level, bool in_place, struct slice from,
+                                 struct slice to, bool *blocked)
 {
     struct compaction *c = mem_zalloc(sizeof *c);
     c->level = level;
+    c->output_level = in_place ? level : level + 1;
     c->version = s->versions.current;
     c->smallest = from;
     c->largest = to;
@@ -163,7 +166,28 @@ static struct compaction *set_up(struct store *s, int level, struct slice from, 
 struct compaction *compaction_of_range(struct store *s, int level, struct slice from,
                                        struct slice to, bool *wait)
 {
-    return set_up(s, level, from, to, wait);
+    struct compaction *c = set_up(s, level, false, from, to, wait);
+    if (c)
+        c->manual = true;
+    return c;
+}
+
+struct compaction *compaction_in_place(struct store *s, int level, struct slice from,
+                                       struct slice to, bool *wait)
+{
+    struct table_file **files = NULL;
+    struct compaction *c = NULL;
+    int n = version_overlapping(s->versions.current, level, from, to, &files), i = 0;
+    *wait = false;
+    while (i < n && files[i]->plain)
+        i++;
+    if (i < n)
+        c = set_up(s, level, true, key_user(buf_slice(&files[i]->smallest)),
+                   key_user(buf_slice(&files[i]->largest)), wait);
+    if (c)
+        c->manual = true;
+    free(files);
+    return c;
 }
 
 void compaction_end(struct store *s, struct compaction *c)
@@ -193,7 +217,7 @@ static struct compaction *pick_in_level(struct store *s, int level)
         bool blocked;
         if (f->busy)
             continue;
-        struct compaction *c = set_up(s, level, key_user(buf_slice(&f->smallest)),
+        struct compaction *c = set_up(s, level, false, key_user(buf_slice(&f->smallest)),
                                       key_user(buf_slice(&f->largest)), &blocked);
         if (c)
             return c;

@@ -281,6 +281,47 @@ START_TEST(a_lone_table_moves_without_being_written_again)
 }
 END_TEST
 
+START_TEST(a_manual_compaction_drops_what_nobody_sees_of_a_lone_table)
+{
+    open_store();
+    put(1, "one");
+    put(1, "two");
+    put(2, "gone");
+    del(2);
+    flush();
+    ck_assert_int_eq(tables_in_version(), 1);
+    compact_all();
+    ck_assert_int_eq(entries_in_tables(), 1);
+    ck_assert_str_eq(get(NULL, 1), "two");
+}
+END_TEST
+
+START_TEST(a_manual_compaction_cleans_tables_that_are_deepest_already)
+{
+    struct store_stats before, after;
+    open_store();
+    for (int i = 0; i < 300; i++)
+        put(i, "old");
+    struct store_snapshot *snap = store_snapshot_take(store);
+    for (int i = 0; i < 300; i++)
+        if (i % 2)
+            put(i, "new");
+        else
+            del(i);
+    compact_all();
+    ck_assert_int_eq(entries_in_tables(), 600);
+    store_snapshot_release(store, snap);
+    compact_all();
+    ck_assert_int_eq(entries_in_tables(), 150);
+    store_get_stats(store, &before);
+    compact_all(); /* nothing is left to drop: nothing is written */
+    store_get_stats(store, &after);
+    ck_assert_uint_eq(before.compact_write_bytes, after.compact_write_bytes);
+    for (int i = 0; i < 300; i++)
+        ck_assert_str_eq(get(NULL, i), i % 2 ? "new" : "-");
+}
+END_TEST
+
 /* ---------------------------------------------------------------- against a model */
 
 #define MODEL_KEYS 30
@@ -642,6 +683,8 @@ int main(void)
     tcase_add_test(drop, a_deletion_stays_while_a_deeper_level_holds_its_key);
     tcase_add_test(drop, all_versions_of_a_key_stay_in_one_table);
     tcase_add_test(drop, a_lone_table_moves_without_being_written_again);
+    tcase_add_test(drop, a_manual_compaction_drops_what_nobody_sees_of_a_lone_table);
+    tcase_add_test(drop, a_manual_compaction_cleans_tables_that_are_deepest_already);
     tcase_add_test(drop, exactly_what_some_snapshot_sees_is_left);
     tcase_add_checked_fixture(files, setup, teardown);
     tcase_set_timeout(files, 120);

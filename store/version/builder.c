@@ -59,6 +59,7 @@ static struct table_file *new_file(const struct edit_file *e)
     struct table_file *f = mem_zalloc(sizeof *f);
     f->number = e->number;
     f->size = e->size;
+    f->plain = e->plain;
     buf_set(&f->smallest, buf_slice(&e->smallest));
     buf_set(&f->largest, buf_slice(&e->largest));
     return f;

@@ -9,6 +9,7 @@ struct edit_file {
     int level;
     uint64_t number, size;
     struct buf smallest, largest; /* internal keys; empty for a deleted file */
+    bool plain;                   /* as in struct table_file; not written down */
 };
 struct edit {
     bool has_comparator, has_log_number, has_prev_log, has_next_file, has_last_sequence;

@@ -18,7 +18,9 @@ struct table_file {
     uint64_t number;
     uint64_t size;
     struct buf smallest, largest; /* internal keys */
-    bool busy; /* input of a running compaction; guarded by the version set's lock */
+    bool plain; /* each user key once, and no deletion: there is nothing to drop in it. False: not
+                   known (it is not in the MANIFEST) */
+    bool busy;  /* input of a running compaction; guarded by the version set's lock */
 };
 
 struct version_level {
