@@ -227,12 +227,9 @@ static void note_inputs(struct compaction *c, struct edit *e)
     buf_set(&e->compact_pointer[c->level], buf_slice(last));
 }
 
-/* A lone table that meets nothing below need not be read and written: it only changes its level.
- * Except where store_compact was called to get rid of what nobody sees. */
+/* A lone table that meets nothing below need not be read and written: it only changes its level. */
 static bool is_trivial(const struct store *s, const struct compaction *c)
 {
-    if (c->manual && !c->inputs[0].files[0]->plain)
-        return false;
     return c->inputs[0].count == 1 && c->inputs[1].count == 0 && c->output_level > c->level &&
            c->grandparents.bytes <= OVERLAP_TABLES * (uint64_t)s->options.table_bytes;
 }

@@ -13,7 +13,6 @@ struct compaction {
     struct compaction *next; /* of the running ones; guarded by mu */
     int level;               /* of inputs[0]; inputs[1] are one deeper */
     int output_level;        /* level + 1, or level: its tables are written anew where they are */
-    bool manual; /* a lone table is written anew, too, unless there is nothing to drop in it */
     struct version *version; /* that the inputs belong to; referenced */
     struct version_level inputs[2], grandparents;
     struct slice smallest, largest; /* user keys of all inputs; bytes of the version's files */

@@ -166,10 +166,7 @@ static struct compaction *set_up(struct store *s, int level, bool in_place, stru
 struct compaction *compaction_of_range(struct store *s, int level, struct slice from,
                                        struct slice to, bool *wait)
 {
-    struct compaction *c = set_up(s, level, false, from, to, wait);
-    if (c)
-        c->manual = true;
-    return c;
+    return set_up(s, level, false, from, to, wait);
 }
 
 struct compaction *compaction_in_place(struct store *s, int level, struct slice from,
@@ -184,8 +181,6 @@ struct compaction *compaction_in_place(struct store *s, int level, struct slice 
     if (i < n)
         c = set_up(s, level, true, key_user(buf_slice(&files[i]->smallest)),
                    key_user(buf_slice(&files[i]->largest)), wait);
-    if (c)
-        c->manual = true;
     free(files);
     return c;
 }
