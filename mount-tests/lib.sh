@@ -2,7 +2,7 @@
 #
 #   start [OPTIONS]    mounts a new store with small settings (memtables switch, tables are compacted)
 #   remount            unmounts cleanly and mounts again
-#   crash              kill -9 of the daemon, and mounts again
+#   crash [PID]        kill -9 of the daemon, waits for the program PID that used the mount, and mounts again
 #   check NAME CMD...  the command succeeds: "ok NAME", else "not ok NAME"
 #   each_way FUNCTION  runs the function as it is, after remount, and after crash
 #
@@ -72,6 +72,10 @@ mount_again() {
     [ -n "$native" ] && return
     "$skeinfs" mount -o "$options" "$store" "$mp" || { echo "not ok mount again"; exit 1; }
 }
+mount_after_kill() {
+    umount "$mp" 2>/dev/null || fusermount3 -u "$mp" || umount -l "$mp"
+    mount_again
+}
 start() {
     options=memtable=1m,cache=8m${1:+,$1}
     mount_again
@@ -89,8 +93,8 @@ crash() {
     cd "$work" || exit 1
     if [ -z "$native" ]; then
         daemon_kill || { echo "not ok no daemon to kill"; exit 1; }
-        umount "$mp" 2>/dev/null || fusermount3 -u "$mp" || umount -l "$mp"
-        mount_again
+        [ -z "${1:-}" ] || wait "$1"
+        mount_after_kill
     fi
     cd "$mp" || exit 1
 }
