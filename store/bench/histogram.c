@@ -58,13 +58,49 @@ double histogram_percentile(const struct histogram *h, double p)
     return h->max;
 }
 
+/* The next of db_bench's limits: 1 to 10, then 12 14 16 18 20 25 30 35 40 45 50 60 70 80 90, and so
+ * on by tens. */
+static double next_limit(double limit)
+{
+    double ten = 1;
+    while (ten * 10 <= limit)
+        ten *= 10;
+    double lead = limit / ten;
+    double step = ten < 5 ? 1 : lead < 1.9 ? 0.2 : lead < 4.9 ? 0.5 : 1;
+    return limit + step * ten;
+}
+
+static void print_buckets(const struct histogram *h, FILE *out)
+{
+    double low = 0, high = 1, total = (double)h->count, sum = 0;
+    int i = 0;
+    while (i < HISTOGRAM_BUCKETS && sum < total) {
+        double here = 0;
+        for (; i < HISTOGRAM_BUCKETS && FIRST_US * pow(GROWTH, i) < high; i++)
+            here += (double)h->bucket[i];
+        sum += here;
+        if (here > 0) {
+            fprintf(out, "[ %7.0f, %7.0f ) %7.0f %7.3f%% %7.3f%% ", low, high, here,
+                    100 * here / total, 100 * sum / total);
+            for (int marks = (int)(20 * here / total + 0.5); marks > 0; marks--)
+                putc('#', out);
+            putc('\n', out);
+        }
+        low = high;
+        high = next_limit(high);
+    }
+}
+
 void histogram_print(const struct histogram *h, FILE *out)
 {
     double n = h->count ? (double)h->count : 1, mean = h->sum / n;
     double variance = h->sum_squares / n - mean * mean;
     fprintf(out, "Count: %llu  Average: %.4f  StdDev: %.2f\n", (unsigned long long)h->count, mean,
             sqrt(variance > 0 ? variance : 0));
-    fprintf(out, "Min: %.4f  P50: %.4f  P99: %.4f  P99.9: %.4f  Max: %.4f\n", h->min,
-            histogram_percentile(h, 50), histogram_percentile(h, 99), histogram_percentile(h, 99.9),
+    fprintf(out, "Min: %.4f  Median: %.4f  Max: %.4f\n", h->min, histogram_percentile(h, 50),
             h->max);
+    fprintf(out, "P50: %.4f  P99: %.4f  P99.9: %.4f  Max: %.4f\n", histogram_percentile(h, 50),
+            histogram_percentile(h, 99), histogram_percentile(h, 99.9), h->max);
+    fprintf(out, "------------------------------------------------------\n");
+    print_buckets(h, out);
 }

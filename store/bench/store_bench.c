@@ -3,7 +3,6 @@
  * digits; values are cut out of a text that compresses to compression_ratio. */
 #include "bench.h"
 
-#include <getopt.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +51,8 @@ static const struct flag flags[] = {
     FLAG(block_size, FLAG_LONG), FLAG(write_buffer_size, FLAG_LONG), FLAG(max_file_size, FLAG_LONG),
     FLAG(cache_size, FLAG_LONG), FLAG(bloom_bits, FLAG_LONG),        FLAG(open_files, FLAG_LONG),
     FLAG(histogram, FLAG_LONG),  FLAG(use_existing_db, FLAG_LONG),   FLAG(compression, FLAG_LONG),
-    FLAG(seed, FLAG_LONG),       FLAG(compression_ratio, FLAG_REAL),
+    FLAG(seed, FLAG_LONG),       FLAG(compression_ratio, FLAG_REAL), FLAG(key_prefix, FLAG_LONG),
+    FLAG(reuse_logs, FLAG_LONG), FLAG(comparisons, FLAG_LONG),
 };
 #define FLAG_COUNT (sizeof flags / sizeof *flags)
 
@@ -68,24 +68,66 @@ static bool set_flag(struct bench_flags *f, const struct flag *flag, char *value
     return end != value && *end == 0;
 }
 
+static const struct flag *find_flag(const char *name, size_t len)
+{
+    for (size_t i = 0; i < FLAG_COUNT; i++)
+        if (strlen(flags[i].name) == len && memcmp(flags[i].name, name, len) == 0)
+            return &flags[i];
+    return NULL;
+}
+
+/* --name=value, as in db_bench; one line says what is wrong. */
+static bool parse_flag(struct bench_flags *f, char *arg)
+{
+    char *equals = strchr(arg, '=');
+    const struct flag *flag = NULL;
+    if (strncmp(arg, "--", 2) == 0 && equals)
+        flag = find_flag(arg + 2, (size_t)(equals - arg) - 2);
+    if (!flag) {
+        fprintf(stderr, "store-bench: '%s': unknown flag; they are", arg);
+        for (size_t i = 0; i < FLAG_COUNT; i++)
+            fprintf(stderr, " --%s=", flags[i].name);
+        fprintf(stderr, "\n");
+        return false;
+    }
+    if (set_flag(f, flag, equals + 1))
+        return true;
+    fprintf(stderr, "store-bench: '%s': not a number\n", arg);
+    return false;
+}
+
+static bool refuse(const char *flag, const char *why)
+{
+    fprintf(stderr, "store-bench: --%s: %s\n", flag, why);
+    return false;
+}
+
 static bool parse_flags(struct bench_flags *f, int argc, char **argv)
 {
-    struct option long_options[FLAG_COUNT + 1] = {0};
-    int which = 0, c;
-    for (size_t i = 0; i < FLAG_COUNT; i++)
-        long_options[i] = (struct option){flags[i].name, required_argument, NULL, 1};
-    while ((c = getopt_long(argc, argv, "", long_options, &which)) == 1)
-        if (!set_flag(f, &flags[which], optarg)) {
-            fprintf(stderr, "store-bench: --%s=%s: not a number\n", flags[which].name, optarg);
+    for (int i = 1; i < argc; i++)
+        if (!parse_flag(f, argv[i]))
             return false;
-        }
-    if (c == -1 && optind == argc && f->num > 0 && f->threads > 0 && f->value_size >= 0)
-        return true;
-    fprintf(stderr, "store-bench: flags are");
-    for (size_t i = 0; i < FLAG_COUNT; i++)
-        fprintf(stderr, " --%s=", flags[i].name);
-    fprintf(stderr, "\n");
-    return false;
+    if (f->num < 1)
+        return refuse("num", "must be at least 1");
+    if (f->threads < 1 || f->threads > 10000)
+        return refuse("threads", "must be 1 to 10000");
+    if (f->value_size < 0 || f->value_size > STORE_MAX_VALUE)
+        return refuse("value_size", "must be 0 to 256 MiB");
+    if (f->key_prefix < 0 || f->key_prefix + 20 > STORE_MAX_KEY)
+        return refuse("key_prefix", "must be 0 to 65516");
+    if (f->write_buffer_size < 0 || f->max_file_size < 0 || f->block_size < 0 || f->open_files < 0)
+        return refuse("write_buffer_size, max_file_size, block_size, open_files",
+                      "must not be negative (0: the default)");
+    if (f->block_size > 1 << 20)
+        return refuse("block_size", "must be at most 1 MiB");
+    if (f->reuse_logs)
+        fprintf(stderr,
+                "store-bench: --reuse_logs: no effect: this store never appends to an old log\n");
+    if (f->comparisons)
+        fprintf(
+            stderr,
+            "store-bench: --comparisons: no effect: this store has no comparator to count with\n");
+    return true;
 }
 
 /* ---- one benchmark */
@@ -106,18 +148,22 @@ static void make_values(struct bench *b)
     }
 }
 
-static int open_store(struct bench *b, bool fresh)
+int bench_open(struct bench *b, bool fresh)
 {
     struct store_options o;
     store_options_init(&o);
-    o.memtable_bytes = (size_t)b->flags.write_buffer_size;
-    o.table_bytes = (size_t)b->flags.max_file_size;
+    if (b->flags.write_buffer_size)
+        o.memtable_bytes = (size_t)b->flags.write_buffer_size;
+    if (b->flags.max_file_size)
+        o.table_bytes = (size_t)b->flags.max_file_size;
     o.block_bytes = (size_t)b->flags.block_size;
-    o.cache_bytes = (size_t)b->flags.cache_size;
+    if (b->flags.cache_size >= 0)
+        o.cache_bytes = (size_t)b->flags.cache_size;
     o.bloom_bits = b->flags.bloom_bits < 0 ? 0 : (int)b->flags.bloom_bits;
-    o.max_open_tables = (int)b->flags.open_files;
+    if (b->flags.open_files)
+        o.max_open_tables = (int)b->flags.open_files;
     o.compression = b->flags.compression ? STORE_COMPRESS_SNAPPY : STORE_COMPRESS_NONE;
-    int rc = store_close(b->store);
+    int rc = b->store ? store_close(b->store) : 0;
     b->store = NULL;
     if (rc == 0 && fresh && env_exists(env_posix(), b->flags.db))
         rc = store_destroy(b->flags.db, NULL);
@@ -141,50 +187,22 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-static void print_result(const struct benchmark *m, const struct bench_thread *threads, int count)
-{
-    struct bench_thread sum = {.start_ns = UINT64_MAX};
-    double seconds = 0;
-    for (int i = 0; i < count; i++) {
-        const struct bench_thread *t = &threads[i];
-        if (t->error)
-            printf("%-12s : error: %s\n", m->name, t->error);
-        if (!t->finish_ns)
-            continue;
-        sum.done += t->done;
-        sum.bytes += t->bytes;
-        sum.found += t->found;
-        seconds += (double)(t->finish_ns - t->start_ns) / 1e9;
-        sum.start_ns = t->start_ns < sum.start_ns ? t->start_ns : sum.start_ns;
-        sum.finish_ns = t->finish_ns > sum.finish_ns ? t->finish_ns : sum.finish_ns;
-        histogram_merge(&sum.latency, &t->latency);
-    }
-    double elapsed = (double)(sum.finish_ns - sum.start_ns) / 1e9;
-    printf("%-12s : %11.3f micros/op;", m->name, seconds * 1e6 / (double)(sum.done ? sum.done : 1));
-    if (sum.bytes)
-        printf(" %6.1f MB/s", (double)sum.bytes / 1048576 / elapsed);
-    if (strncmp(m->name, "read", 4) == 0 || strncmp(m->name, "seek", 4) == 0)
-        printf(" (%llu of %llu found)", (unsigned long long)sum.found,
-               (unsigned long long)sum.done);
-    printf("\n");
-    if (sum.latency.count) {
-        printf("Microseconds per op:\n");
-        histogram_print(&sum.latency, stdout);
-    }
-    fflush(stdout);
-}
-
 static int run_benchmark(struct bench *b, const struct benchmark *m)
 {
     int count = (int)b->flags.threads + (m->one_more ? 1 : 0);
     b->num = b->flags.num;
+    b->reads = b->flags.reads < 0 ? b->flags.num : b->flags.reads;
     b->value_size = b->flags.value_size;
     b->entries_per_batch = 1;
     b->sync = false;
     if (m->set)
         m->set(b);
-    if (!b->store || (m->fresh && !b->flags.use_existing_db)) {
-        int rc = open_store(b, m->fresh && !b->flags.use_existing_db);
+    if (m->fresh && b->flags.use_existing_db) {
+        printf("%-12s : skipped (--use_existing_db is true)\n", m->name);
+        return 0;
+    }
+    if (m->fresh) {
+        int rc = bench_open(b, true);
         if (rc)
             return rc;
     }
@@ -199,79 +217,73 @@ static int run_benchmark(struct bench *b, const struct benchmark *m)
     }
     for (int i = 0; i < count; i++)
         pthread_join(ids[i], NULL);
-    print_result(m, threads, count);
+    report_result(m->name, threads, count);
+    int rc = 0;
     for (int i = 0; i < count; i++) {
+        if (threads[i].error)
+            rc = -EIO; /* the line said which */
         buf_free(&threads[i].key);
         buf_free(&threads[i].value);
     }
     free(threads);
     free(ids);
-    return 0;
+    return rc;
 }
 
-static void print_stats(struct bench *b)
+/* Before anything runs: a misspelled name must not cost an hour. */
+static bool know_all(const char *benchmarks)
 {
-    struct store_stats st;
-    store_get_stats(b->store, &st);
-    printf("groups %llu, writers %llu, sync rounds %llu, sync writers %llu, flushes %llu, "
-           "compactions %llu\n",
-           (unsigned long long)st.groups, (unsigned long long)st.writers,
-           (unsigned long long)st.syncs, (unsigned long long)st.sync_writers,
-           (unsigned long long)st.flushes, (unsigned long long)st.compactions);
-    printf("bytes: log %llu, flush %llu, compaction read %llu, written %llu; delays %llu, stalls "
-           "%llu, waits of %llu us, at most %llu us\n",
-           (unsigned long long)st.log_bytes, (unsigned long long)st.flush_bytes,
-           (unsigned long long)st.compact_read_bytes, (unsigned long long)st.compact_write_bytes,
-           (unsigned long long)st.delays, (unsigned long long)st.stalls,
-           (unsigned long long)st.delayed_us, (unsigned long long)st.longest_wait_us);
-    for (int i = 0; i < 7; i++)
-        if (st.level_files[i])
-            printf("level %d: %d tables, %llu bytes\n", i, st.level_files[i],
-                   (unsigned long long)st.level_bytes[i]);
+    char *list = mem_printf("%s", benchmarks), *rest = list, *name;
+    bool known = true;
+    while (known && (name = strtok_r(rest, ",", &rest)))
+        if (!benchmark_find(name) && strcmp(name, "stats") && strcmp(name, "sstables")) {
+            fprintf(stderr, "store-bench: --benchmarks: unknown benchmark '%s'\n", name);
+            known = false;
+        }
+    free(list);
+    return known;
+}
+
+static int run_all(struct bench *b)
+{
+    char *list = mem_printf("%s", b->flags.benchmarks), *rest = list, *name;
+    int rc = bench_open(b, !b->flags.use_existing_db);
+    while (rc == 0 && (name = strtok_r(rest, ",", &rest))) {
+        if (strcmp(name, "stats") == 0)
+            report_stats(b);
+        else if (strcmp(name, "sstables") == 0)
+            report_tables(b);
+        else
+            rc = run_benchmark(b, benchmark_find(name));
+    }
+    free(list);
+    return rc;
 }
 
 int main(int argc, char **argv)
 {
     static char db[] = "/tmp/store-bench";
-    static char all[] =
-        "fillseq,fillsync,fillrandom,overwrite,readrandom,readseq,readreverse,compact,"
-        "readrandom,readseq,readreverse,fill100K";
+    static char all[] = "fillseq,fillsync,fillrandom,overwrite,readrandom,readrandom,readseq,"
+                        "readreverse,compact,readrandom,readseq,readreverse,fill100K,crc32c,"
+                        "snappycomp,snappyuncomp";
     struct bench b = {.flags = {.db = db,
                                 .benchmarks = all,
                                 .num = 1000000,
                                 .reads = -1,
                                 .value_size = 100,
                                 .threads = 1,
-                                .write_buffer_size = 4 << 20,
-                                .max_file_size = 2 << 20,
-                                .block_size = 4096,
-                                .cache_size = 8 << 20,
+                                .cache_size = -1,
                                 .bloom_bits = -1,
-                                .open_files = 1000,
                                 .compression = 1,
                                 .seed = 301,
                                 .compression_ratio = 0.5}};
-    int rc = 0;
-    if (!parse_flags(&b.flags, argc, argv))
+    if (!parse_flags(&b.flags, argc, argv) || !know_all(b.flags.benchmarks))
         return 2;
+    if (b.flags.block_size == 0)
+        b.flags.block_size = 4096;
     make_values(&b);
-    printf("Keys:       16 bytes each\nValues:     %ld bytes each\nEntries:    %ld\n",
-           b.flags.value_size, b.flags.num);
-    printf("------------------------------------------------\n");
-    char *list = mem_printf("%s", b.flags.benchmarks), *rest = list, *name;
-    while (rc == 0 && (name = strtok_r(rest, ",", &rest))) {
-        const struct benchmark *m = benchmark_find(name);
-        if (strcmp(name, "stats") == 0 && b.store) {
-            print_stats(&b);
-        } else if (!m) {
-            fprintf(stderr, "store-bench: --benchmarks: unknown benchmark '%s'\n", name);
-            rc = 2;
-        } else {
-            rc = run_benchmark(&b, m);
-        }
-    }
-    int close_rc = store_close(b.store);
-    free(list);
+    report_header(&b.flags);
+    int rc = run_all(&b), close_rc = b.store ? store_close(b.store) : 0;
     buf_free(&b.values);
     return rc || close_rc ? 1 : 0;
 }

@@ -6,8 +6,10 @@
 
 static struct slice make_key(struct bench_thread *t, uint64_t n)
 {
-    char *p = buf_reserve(&t->key, 32);
-    return slice_of(p, (size_t)snprintf(p, 32, "%016llu", (unsigned long long)n));
+    size_t prefix = (size_t)t->bench->flags.key_prefix;
+    char *p = buf_reserve(&t->key, prefix + 32);
+    memset(p, 'a', prefix);
+    return slice_of(p, prefix + (size_t)snprintf(p + prefix, 32, "%016llu", (unsigned long long)n));
 }
 
 static struct slice make_value(struct bench_thread *t)
@@ -35,6 +37,8 @@ static void write_keys(struct bench_thread *t, bool sequential, bool del)
 {
     struct bench *b = t->bench;
     struct store_batch batch = STORE_BATCH_INIT;
+    if (!del && b->num != b->flags.num)
+        snprintf(t->message, sizeof t->message, "(%ld ops)", b->num);
     for (long i = 0; i < b->num; i += b->entries_per_batch) {
         store_batch_clear(&batch);
         for (long j = 0; j < b->entries_per_batch; j++) {
@@ -74,15 +78,16 @@ static void delete_random(struct bench_thread *t)
 
 /* ---- reading */
 
-static long reads_of(const struct bench *b)
+static void say_found(struct bench_thread *t, long of)
 {
-    return b->flags.reads < 0 ? b->flags.num : b->flags.reads;
+    snprintf(t->message, sizeof t->message, "(%llu of %ld found)", (unsigned long long)t->found,
+             of);
 }
 
 static void read_keys(struct bench_thread *t, uint64_t range, const char *suffix)
 {
     struct bench *b = t->bench;
-    for (long i = 0; i < reads_of(b); i++) {
+    for (long i = 0; i < b->reads; i++) {
         struct slice key = make_key(t, bench_random(t) % range);
         if (suffix) {
             key = slice_of(key.data, key.len + 1);
@@ -102,6 +107,7 @@ static void read_keys(struct bench_thread *t, uint64_t range, const char *suffix
 static void read_random(struct bench_thread *t)
 {
     read_keys(t, (uint64_t)t->bench->flags.num, NULL);
+    say_found(t, t->bench->reads);
 }
 static void read_missing(struct bench_thread *t)
 {
@@ -116,7 +122,7 @@ static void scan(struct bench_thread *t, bool forward)
 {
     struct bench *b = t->bench;
     struct iter *it = store_iter(b->store, NULL);
-    long left = reads_of(b);
+    long left = b->reads;
     for (forward ? iter_first(it) : iter_last(it); it->valid && left > 0; left--) {
         t->bytes += it->key.len + it->value.len;
         bench_op_done(t);
@@ -141,7 +147,7 @@ static void read_reverse(struct bench_thread *t)
 static void seek_random(struct bench_thread *t)
 {
     struct bench *b = t->bench;
-    for (long i = 0; i < reads_of(b); i++) {
+    for (long i = 0; i < b->reads; i++) {
         struct iter *it = store_iter(b->store, NULL);
         struct slice key = make_key(t, random_key(t));
         iter_seek(it, key);
@@ -151,6 +157,26 @@ static void seek_random(struct bench_thread *t)
         iter_destroy(it);
         bench_op_done(t);
     }
+    say_found(t, b->reads);
+}
+
+/* One cursor, keys that go up by up to 100 and begin again at the end. */
+static void seek_ordered(struct bench_thread *t)
+{
+    struct bench *b = t->bench;
+    struct iter *it = store_iter(b->store, NULL);
+    uint64_t k = 0;
+    for (long i = 0; i < b->reads; i++) {
+        k = (k + bench_random(t) % 100) % (uint64_t)b->flags.num;
+        struct slice key = make_key(t, k);
+        iter_seek(it, key);
+        if (it->valid && slice_equal(it->key, key))
+            t->found++;
+        bench_op_done(t);
+    }
+    ok(t, it->status);
+    iter_destroy(it);
+    say_found(t, b->reads);
 }
 
 static _Atomic int readers_left; /* of readwhilewriting */
@@ -189,6 +215,14 @@ static void set_100k(struct bench *b)
     b->value_size = 100 * 1000;
     b->num = b->num / 1000 ? b->num / 1000 : 1;
 }
+static void set_small(struct bench *b)
+{
+    b->reads /= 1000;
+}
+static void set_open(struct bench *b)
+{
+    b->num = b->num / 10000 ? b->num / 10000 : 1;
+}
 static void set_batch(struct bench *b)
 {
     b->entries_per_batch = 1000;
@@ -215,6 +249,12 @@ static const struct benchmark table[] = {
     {"seekrandom", seek_random, false, false, NULL},
     {"readwhilewriting", read_while_writing, false, true, set_readers},
     {"compact", compact, false, false, NULL},
+    {"readrandomsmall", read_random, false, false, set_small},
+    {"seekordered", seek_ordered, false, false, NULL},
+    {"open", bench_reopen, false, false, set_open},
+    {"crc32c", bench_crc32c, false, false, NULL},
+    {"snappycomp", bench_snappy_compress, false, false, NULL},
+    {"snappyuncomp", bench_snappy_uncompress, false, false, NULL},
 };
 
 const struct benchmark *benchmark_find(const char *name)
