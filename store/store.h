@@ -63,7 +63,9 @@ struct store_options {
     size_t
         zero_ahead_bytes; /* default 1 MiB: zeroes written ahead in a log that is synced; 0: off */
     size_t max_unsynced_bytes; /* default 32 MiB: plain writers wait for a running sync beyond it */
-    struct env *env;           /* default env_posix() */
+    uint64_t reserve_bytes; /* default 16 MiB, at most 1/16 of the disk: space kept for deletes on a
+                               full disk; 0: none */
+    struct env *env;        /* default env_posix() */
     void (*log)(void *arg, const char *line); /* events, one line each; default: the file LOG */
     void *log_arg;
 };
@@ -97,11 +99,12 @@ struct store_batch {
     struct buf rep;       /* sequence | count | records: commit/batch_format.h */
     int refused;          /* 0, or the code that writing it gives */
     size_t refused_bytes; /* of what was too long */
+    bool puts;            /* it has puts, not only deletes */
 };
 
 #define STORE_BATCH_INIT                                                                           \
     {                                                                                              \
-        BUF_INIT, 0, 0                                                                             \
+        BUF_INIT, 0, 0, false                                                                      \
     }
 
 void store_batch_free(struct store_batch *b);
@@ -115,11 +118,24 @@ void store_batch_append(struct store_batch *to, const struct store_batch *from);
 
 /* ---------------------------------------------------------------- writing */
 
-/* One thread's place in the commit queue. Zero it, fill the first four fields, enqueue, wait.
+/* A full disk. A write for which there is no space gets -ENOSPC (-EDQUOT); nothing of it is kept,
+ * what was acknowledged is not touched, reads go on, and a later write is tried anew: once there is
+ * space again the store goes on, without being opened again. The file RESERVE keeps space (option
+ * reserve_bytes) for those who bring that about: batches that only delete, writers marked
+ * `reclaim`, flushes, compactions. Once it is used writes that put are refused until there is space
+ * for them and for the reserve. A flush or compaction without space is repeated in the background;
+ * a writer who would have to wait for it gets -ENOSPC instead.
+ *
+ * A failing disk. After any other error of a log append, and after a failed fdatasync for whatever
+ * reason, nobody knows what the disk holds: that is the store's background error, all writes get it
+ * until the store is opened again, and reads go on. */
+
+/* One thread's place in the commit queue. Zero it, fill the first three fields, enqueue, wait.
  * The batch must stay unchanged until store_wait returns. */
 struct store_writer {
     const struct store_batch *batch; /* NULL or empty: writes nothing (and with sync: only syncs) */
-    bool sync; /* on stable storage, with all before it, when store_wait returns */
+    bool sync;    /* on stable storage, with all before it, when store_wait returns */
+    bool reclaim; /* it gives space back, whatever it puts: it may use the reserve (below) */
 
     /* results, set when done */
     int status;
@@ -207,10 +223,13 @@ struct store_stats {
     uint64_t sync_writers;
     uint64_t switches, flushes, compactions;
     uint64_t log_bytes, flush_bytes, compact_read_bytes, compact_write_bytes;
-    uint64_t delays, stalls;         /* times that a writer was slowed down; that one waited for the
-                                        background */
-    uint64_t delayed_us;             /* what both took, all writers together */
-    uint64_t longest_wait_us;        /* the longest one of them */
+    uint64_t delays, stalls;  /* times that a writer was slowed down; that one waited for the
+                                 background */
+    uint64_t delayed_us;      /* what both took, all writers together */
+    uint64_t longest_wait_us; /* the longest one of them */
+    uint64_t space_refused;   /* groups refused with -ENOSPC */
+    uint64_t space_retries;   /* flushes and compactions to be tried again for want of space */
+    bool space_low;           /* writes that put are refused */
     uint64_t cut_records, cut_bytes; /* what recovery left behind a gap in the log */
     int level_files[7];
     uint64_t level_bytes[7];

@@ -67,7 +67,7 @@ static void raise_sequence(struct node *n, uint64_t sequence)
 
 int change_commit(struct change *c, struct node *const *nodes, int count)
 {
-    struct store_writer w = {.batch = &c->batch};
+    struct store_writer w = {.batch = &c->batch, .reclaim = c->reclaim};
     int rc = 0;
     if (store_batch_count(&c->batch) > 0) {
         store_enqueue(c->fs->store, &w);

@@ -113,6 +113,7 @@ struct change {
     struct fs *fs;
     struct store_batch batch;
     struct buf value; /* scratch */
+    bool reclaim;     /* it gives space back: it may use what is kept for that on a full disk */
 };
 void change_begin(struct change *c, struct fs *fs);
 void change_put(struct change *c, struct fs_key key, struct slice value);

@@ -84,6 +84,7 @@ int resize_put(struct fs *fs, struct node *n, struct inode *next, uint64_t size,
 {
     int rc = 0;
     assert(!(n->inode.flags & INODE_CUTTING));
+    c->reclaim |= size < n->inode.size;
     if (size < n->inode.size)
         rc = shrink(fs, n, next, size, c);
     else if (data_end(size) > data_end(n->inode.size))
@@ -102,6 +103,7 @@ int resize_finish(struct fs *fs, struct node *n, uint64_t end)
         return rc;
     next.flags &= ~(uint32_t)INODE_CUTTING;
     change_begin(&c, fs);
+    c.reclaim = true;
     if (!n->orphan)
         change_delete(&c, key_of(KEY_GARBAGE, n->ino));
     change_put_inode(&c, n, &next);

@@ -49,6 +49,7 @@ static int remove_name(struct fs *fs, struct node *dir, const char *name, struct
     next_dir.nlink -= S_ISDIR(n->type) ? 1 : 0;
     next_dir.mtime = next_dir.ctime = now;
     change_begin(&c, fs);
+    c.reclaim = true;
     change_delete(&c, key_named(KEY_ENTRY, dir->ino, name));
     unlink_put(&c, n, &next, now);
     change_put_inode(&c, dir, &next_dir);

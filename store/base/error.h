@@ -6,6 +6,7 @@
 #define STORE_BASE_ERROR_H
 
 #include <errno.h>
+#include <stdbool.h>
 
 enum {
     STORE_ECORRUPT = -5001, /* what is on disk fails its check */
@@ -22,5 +23,11 @@ int fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const char *fail_text(void);
 /* A word or two for a code: strerror() for errno values. */
 const char *fail_name(int code);
+
+/* Errors that only say that the disk has no space: what it holds stays known. */
+static inline bool space_lacks(int rc)
+{
+    return rc == -ENOSPC || rc == -EDQUOT;
+}
 
 #endif

@@ -74,12 +74,14 @@ void store_batch_free(struct store_batch *b)
 {
     buf_free(&b->rep);
     refuse(b, 0, 0);
+    b->puts = false;
 }
 
 void store_batch_clear(struct store_batch *b)
 {
     buf_clear(&b->rep);
     refuse(b, 0, 0);
+    b->puts = false;
 }
 
 void store_batch_put(struct store_batch *b, struct slice key, struct slice value)
@@ -87,6 +89,7 @@ void store_batch_put(struct store_batch *b, struct slice key, struct slice value
     if (!record_fits(b, key, value))
         return;
     start(b);
+    b->puts = true;
     buf_append(&b->rep, "\1", 1);
     buf_put_prefixed(&b->rep, key);
     buf_put_prefixed(&b->rep, value);
@@ -124,6 +127,7 @@ void store_batch_append(struct store_batch *to, const struct store_batch *from)
     start(to);
     buf_append(&to->rep, from->rep.data + BATCH_HEADER_SIZE, from->rep.len - BATCH_HEADER_SIZE);
     add_count(to, n);
+    to->puts |= from->puts;
 }
 
 uint64_t batch_sequence(const struct store_batch *b)

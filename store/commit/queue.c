@@ -13,6 +13,7 @@ struct group {
     struct store_writer *last;
     const struct store_batch *batch; /* NULL: nothing to write */
     bool sync;
+    bool puts; /* some writer in it needs space for what it puts */
 };
 
 struct commit_queue *queue_new(void)
@@ -60,12 +61,19 @@ void store_enqueue(struct store *s, struct store_writer *w)
     pthread_mutex_unlock(&s->mu);
 }
 
+/* It puts, and not to give space back: on a full disk it is refused. */
+static bool needs_space(const struct store_writer *w)
+{
+    return has_records(w) && w->batch->puts && !w->reclaim;
+}
+
 /* The last writer of the group that `leader` leads. mu held. */
-static struct store_writer *group_end(struct store_writer *leader)
+static struct store_writer *group_end(const struct store *s, struct store_writer *leader)
 {
     size_t bytes = bytes_of(leader);
     size_t limit = bytes <= QUEUE_SMALL_WRITE ? bytes + QUEUE_SMALL_WRITE : QUEUE_MAX_GROUP;
     struct store_writer *last = leader;
+    bool low = space_is_low(&s->space);
     if (leader->force_switch)
         return last;
     for (struct store_writer *w = leader->next; w; w = w->next) {
@@ -73,6 +81,8 @@ static struct store_writer *group_end(struct store_writer *leader)
             break; /* invariant 2: it must lead a group that is synced */
         if (w->force_switch || bytes + bytes_of(w) > limit)
             break;
+        if (low && needs_space(w) != needs_space(leader))
+            break; /* invariant 6 */
         bytes += bytes_of(w);
         last = w;
     }
@@ -80,14 +90,16 @@ static struct store_writer *group_end(struct store_writer *leader)
 }
 
 /* One batch for the whole group; a lone one is used as it is. mu held. */
-static struct group build_group(struct commit_queue *q)
+static struct group build_group(struct store *s)
 {
+    struct commit_queue *q = s->queue;
     struct store_writer *leader = q->first;
-    struct group g = {.last = group_end(leader), .sync = leader->sync};
+    struct group g = {.last = group_end(s, leader), .sync = leader->sync};
     int with_records = 0;
     for (struct store_writer *w = leader;; w = w->next) {
         if (has_records(w) && with_records++ == 0)
             g.batch = w->batch;
+        g.puts |= needs_space(w);
         if (w == g.last)
             break;
     }
@@ -109,12 +121,39 @@ static int append_to_log(struct store *s, const struct store_batch *batch, bool 
     struct log_writer *log = &s->log->writer;
     size_t ahead = s->options.zero_ahead_bytes;
     size_t need = store_batch_bytes(batch) + store_batch_bytes(batch) / 1024 + 64;
-    if (zero_ahead && need <= ahead) { /* a longer record would only be written twice */
+    if (zero_ahead && need <= ahead && !space_is_low(&s->space)) { /* (a longer record would only be
+                                                                      written twice) */
         int rc = log_zero_ahead(log, need, ahead);
-        if (rc)
+        if (rc && !space_lacks(rc)) /* for the record itself there may be space */
             return rc;
     }
     return log_append(log, buf_slice(&batch->rep));
+}
+
+/* Takes back what a record without space has left in the log: the next one must follow the last one
+ * that was committed. Where that fails the log's end is unknown. */
+static int undo_append(struct store *s)
+{
+    int rc = log_undo(&s->log->writer);
+    return rc ? fail(-EIO, "a record for which there was no space cannot be taken back: %s",
+                     fail_text())
+              : 0;
+}
+
+/* On a full disk: the record is there as a whole, or (-ENOSPC, -EDQUOT) not at all. */
+static int append_whole(struct store *s, const struct group *g, bool zero_ahead)
+{
+    int rc = append_to_log(s, g->batch, zero_ahead);
+    while (space_lacks(rc)) {
+        bool again = space_ran_out(s, !g->puts, "log record");
+        int undone = undo_append(s);
+        if (undone)
+            return undone;
+        if (!again)
+            return rc;
+        rc = append_to_log(s, g->batch, false);
+    }
+    return rc;
 }
 
 /* Log, then memtable, then the numbers that make it visible. mu held at entry and exit, let go of
@@ -133,12 +172,13 @@ static int commit_group(struct store *s, struct group *g)
     }
     batch_set_sequence((struct store_batch *)g->batch, before + 1);
     pthread_mutex_unlock(&s->mu);
-    int rc = append_to_log(s, g->batch, zero_ahead);
+    int rc = append_whole(s, g, zero_ahead);
     if (rc == 0 && !durable_first)
         rc = batch_insert(buf_slice(&g->batch->rep), before + 1, s->mem);
     pthread_mutex_lock(&s->mu);
     if (rc) {
-        store_set_error(s, rc, "log append");
+        if (!space_lacks(rc))
+            store_set_error(s, rc, "log append");
         return rc;
     }
     s->stats.groups++;
@@ -191,19 +231,52 @@ static void finish_group(struct store *s, struct group *g, int status, uint64_t 
     }
 }
 
+/* Whether the leader's batch is taken at all: -ENOSPC where the disk was full and still is. mu held
+ * at entry and exit, let go of meanwhile. */
+static int admit(struct store *s, const struct store_writer *leader)
+{
+    if (s->background_error || !space_is_low(&s->space) || !needs_space(leader))
+        return s->background_error;
+    pthread_mutex_unlock(&s->mu);
+    bool enough = space_look(s);
+    pthread_mutex_lock(&s->mu);
+    if (enough) { /* what failed for want of space is tried again now, not after its pause */
+        s->flush_lacks_space = s->compaction_lacks_space = false;
+        background_retry(s);
+    }
+    return enough ? s->background_error : -ENOSPC;
+}
+
+/* A group that had puts and deletes together, when it turned out that there is no space: those on
+ * the leader's side of the line are what is left of it; deletes are tried again. mu held. */
+static int split_group(struct store *s, const struct store_writer *leader, struct group *g, int rc)
+{
+    *g = build_group(s);
+    if (needs_space(leader))
+        return rc;
+    return g->batch ? commit_group(s, g) : 0;
+}
+
 /* The front writer's work. mu NOT held. */
 static void lead(struct store *s, struct store_writer *leader)
 {
+    bool reclaims = has_records(leader) && !needs_space(leader);
     pthread_mutex_lock(&s->mu);
     assert(s->queue->first == leader);
-    int rc = has_records(leader) || leader->force_switch ? room_make(s, leader->force_switch)
-                                                         : s->background_error;
+    int rc = admit(s, leader);
+    if (rc == 0 && (has_records(leader) || leader->force_switch))
+        rc = room_make(s, leader->force_switch, reclaims);
     uint64_t before = atomic_load_explicit(&s->last_sequence, memory_order_relaxed);
-    struct group g = build_group(s->queue);
+    struct group g = build_group(s);
     if (rc == 0 && g.batch && !has_records(leader))
-        rc = room_make(s, false);
+        rc = room_make(s, false, !g.puts);
     if (rc == 0 && g.batch)
         rc = commit_group(s, &g);
+    if (space_lacks(rc) && !s->background_error) {
+        if (g.puts && space_is_low(&s->space))
+            rc = split_group(s, leader, &g, rc);
+        s->stats.space_refused += rc != 0;
+    }
     finish_group(s, &g, rc, before);
     pthread_mutex_unlock(&s->mu);
 }

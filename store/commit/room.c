@@ -116,7 +116,8 @@ static int switch_memtable(struct store *s)
     pthread_mutex_lock(&s->mu);
     if (rc) {
         memtable_unref(mem);
-        store_set_error(s, rc, "new log");
+        if (!space_lacks(rc))
+            store_set_error(s, rc, "new log");
         return rc;
     }
     s->immutables =
@@ -138,6 +139,8 @@ static int switch_memtable(struct store *s)
     return 0;
 }
 
+#define OVERFILL 4 /* how many times its limit a memtable may hold on a full disk */
+
 /* A plain writer steps back while a sync runs and too much has piled up behind it: the next round
  * would have to carry it all, and who waits for that round would wait for ever longer. mu held. */
 static void bound_unsynced(struct store *s)
@@ -158,9 +161,26 @@ static void wait_for_background(struct store *s)
     pthread_cond_wait(&s->background_changed, &s->mu);
 }
 
+/* No switch is possible for want of space. Who brings space back may overfill the memtable (a batch
+ * of deletes is small), within limits. 1 or the
+ * error. mu held. */
+static int make_do(const struct store *s, bool reclaims)
+{
+    return reclaims && memtable_bytes(s->mem) <= OVERFILL * s->options.memtable_bytes ? 1 : -ENOSPC;
+}
+
+/* There was no space for a new log: a result for step(). mu held at entry and exit. */
+static int ran_out(struct store *s, bool reclaims)
+{
+    pthread_mutex_unlock(&s->mu);
+    bool again = space_ran_out(s, reclaims, "new log");
+    pthread_mutex_lock(&s->mu);
+    return again ? 0 : make_do(s, reclaims);
+}
+
 /* One step towards room: 1 where there is room now, 0 to look again, or an error. mu held at entry
  * and exit. */
-static int step(struct store *s, bool *may_delay, bool *force)
+static int step(struct store *s, bool *may_delay, bool *force, bool reclaims)
 {
     int level0 = s->versions.current->level[0].count;
     bool full = memtable_bytes(s->mem) > s->options.memtable_bytes;
@@ -176,9 +196,16 @@ static int step(struct store *s, bool *may_delay, bool *force)
     } else if (!full && !(*force && memtable_count(s->mem) > 0)) {
         return 1;
     } else if (s->immutable_count >= s->options.max_immutables || level0 >= s->options.l0_stop) {
+        bool lacks_space = s->immutable_count >= s->options.max_immutables
+                               ? s->flush_lacks_space
+                               : s->compaction_lacks_space;
+        if (lacks_space)
+            return make_do(s, reclaims);
         wait_for_background(s);
     } else {
         int rc = switch_memtable(s);
+        if (space_lacks(rc))
+            return ran_out(s, reclaims);
         *force = rc != 0;
         return rc;
     }
@@ -192,7 +219,7 @@ static bool has_room(struct store *s, bool force)
            s->versions.current->level[0].count < s->options.l0_slow;
 }
 
-int room_make(struct store *s, bool force)
+int room_make(struct store *s, bool force, bool reclaims)
 {
     bool may_delay = !force && s->options.write_delay == STORE_DELAY_SIMPLE;
     int rc = 0;
@@ -203,7 +230,7 @@ int room_make(struct store *s, bool force)
         uint64_t start = env_now_ns(s->env), waits = s->stats.stalls;
         bool delays = may_delay;
         while (rc == 0)
-            rc = step(s, &may_delay, &force);
+            rc = step(s, &may_delay, &force, reclaims);
         if (s->stats.stalls > waits || delays != may_delay)
             note_wait(s->room, (env_now_ns(s->env) - start) / 1000);
     }

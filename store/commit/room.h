@@ -21,10 +21,11 @@ struct room {
 struct room *room_new(void);
 void room_free(struct room *r);
 
-/* Returns when a group may be written, or the background error. `force` switches the memtable even
- * where it is not full (unless it is empty). mu held at entry and exit, let go of while it waits.
- */
-int room_make(struct store *s, bool force);
+/* Returns when a group may be written, or the background error, or -ENOSPC where it would have to
+ * wait until the disk has space. `force` switches the memtable even where it is not full (unless it
+ * is empty). `reclaims`: it gives space back, and may go on longer than others. mu held at entry
+ * and exit, let go of while it waits. */
+int room_make(struct store *s, bool force, bool reclaims);
 /* A writer's share of the delay: sleeps as long as its own bytes cost at the rate of now. By the
  * writer's thread, after its commit, without any lock. */
 void room_pay(struct store *s, size_t bytes);

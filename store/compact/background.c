@@ -3,6 +3,7 @@
 #include "background.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 struct background {
     pthread_cond_t flush_work, compact_work; /* with store.mu */
@@ -62,19 +63,76 @@ static bool can_delete(const struct store *s)
     return s->versions.obsolete_count > 0 && !s->versions.broken;
 }
 
+void background_retry(struct store *s)
+{
+    pthread_cond_broadcast(&s->background->flush_work);
+    pthread_cond_broadcast(&s->background->compact_work);
+}
+
+/* ---- want of space */
+
+#define FIRST_PAUSE_MS 10
+#define LONGEST_PAUSE_MS 1000
+
+/* What becomes of a flush or compaction that ended with `rc`. */
+enum outcome {
+    ENDED,     /* well, or with an error */
+    NEXT_TRY,  /* there was no space for it; now there is the reserve's */
+    LATER_TRY, /* there was no space for it */
+};
+
+/* mu held at entry and exit, let go of meanwhile. */
+static enum outcome outcome_of(struct store *s, int rc, const char *what)
+{
+    if (!space_lacks(rc) || s->versions.broken || s->background_error)
+        return ENDED; /* (broken: what the MANIFEST on disk says is unknown) */
+    s->stats.space_retries++;
+    pthread_mutex_unlock(&s->mu);
+    bool again = space_ran_out(s, true, what);
+    pthread_mutex_lock(&s->mu);
+    return again ? NEXT_TRY : LATER_TRY;
+}
+
+/* The pause before a later try, longer each time, cut short by `work`. mu held at entry and exit,
+ * let go of meanwhile. */
+static void pause_for_space(pthread_mutex_t *mu, pthread_cond_t *work, unsigned *pause_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    *pause_ms = *pause_ms == 0                     ? FIRST_PAUSE_MS
+                : *pause_ms < LONGEST_PAUSE_MS / 2 ? *pause_ms * 2
+                                                   : LONGEST_PAUSE_MS;
+    uint64_t ns = (uint64_t)until.tv_nsec + *pause_ms * 1000000ull;
+    until.tv_sec += (time_t)(ns / 1000000000u);
+    until.tv_nsec = (long)(ns % 1000000000u);
+    pthread_cond_timedwait(work, mu, &until);
+}
+
+/* ---- threads */
+
 static void *flush_thread(void *arg)
 {
     struct store *s = arg;
     struct background *b = s->background;
+    unsigned pause_ms = 0;
     pthread_mutex_lock(&s->mu);
     for (;;) {
         if (s->immutable_count > 0 && !s->background_error && (!b->stop || b->drain)) {
             int rc = flush_oldest(s);
-            if (rc)
+            s->flush_tries++;
+            enum outcome outcome = outcome_of(s, rc, "flush");
+            s->flush_lacks_space = outcome == LATER_TRY;
+            if (rc && outcome == ENDED)
                 store_set_error(s, rc, "flush of a memtable");
             pthread_cond_broadcast(&s->background_changed);
             background_schedule(s);
             set_delete_obsolete(&s->versions);
+            if (outcome != LATER_TRY)
+                pause_ms = 0;
+            else if (b->stop) /* nothing is lost: it is in the log */
+                break;
+            else if (s->flush_lacks_space) /* (nobody has looked meanwhile) */
+                pause_for_space(&s->mu, &b->flush_work, &pause_ms);
         } else if (b->stop) {
             break;
         } else {
@@ -85,20 +143,24 @@ static void *flush_thread(void *arg)
     return NULL;
 }
 
-static void compact_once(struct store *s, struct compaction *c)
+static enum outcome compact_once(struct store *s, struct compaction *c)
 {
     int rc = compaction_run(s, c);
-    if (rc && rc != -ECANCELED)
+    enum outcome outcome = outcome_of(s, rc, "compaction");
+    s->compaction_lacks_space = outcome == LATER_TRY;
+    if (rc && outcome == ENDED && rc != -ECANCELED)
         store_set_error(s, rc, "compaction");
     compaction_end(s, c);
     pthread_cond_broadcast(&s->background_changed);
     set_delete_obsolete(&s->versions);
+    return outcome;
 }
 
 static void *compact_thread(void *arg)
 {
     struct store *s = arg;
     struct background *b = s->background;
+    unsigned pause_ms = 0;
     pthread_mutex_lock(&s->mu);
     while (!b->stop) {
         struct compaction *c = s->background_error ? NULL : compaction_pick(s);
@@ -113,7 +175,10 @@ static void *compact_thread(void *arg)
         if (compaction_needed(s))
             pthread_cond_signal(
                 &b->compact_work); /* perhaps there is one for another thread, too */
-        compact_once(s, c);
+        if (compact_once(s, c) != LATER_TRY)
+            pause_ms = 0;
+        else if (!b->stop && s->compaction_lacks_space)
+            pause_for_space(&s->mu, &b->compact_work, &pause_ms);
     }
     pthread_mutex_unlock(&s->mu);
     return NULL;

@@ -296,8 +296,12 @@ int compaction_run(struct store *s, struct compaction *c)
     pthread_mutex_lock(&s->mu);
     if (rc == 0) {
         note_inputs(c, &r.edit);
-        rc = install(s,
-                     &r.edit); /* should this fail, the MANIFEST may name the outputs: they stay */
+        rc = install(s, &r.edit);
+        if (rc && !s->versions.broken) { /* else the MANIFEST may name the outputs: they stay */
+            pthread_mutex_unlock(&s->mu);
+            delete_outputs(&r);
+            pthread_mutex_lock(&s->mu);
+        }
     }
     if (rc == 0)
         note_stats(s, c, &r.edit, start);

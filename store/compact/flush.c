@@ -48,6 +48,18 @@ static void forget_oldest(struct store *s)
     pthread_mutex_lock(&s->mu);
 }
 
+/* A table that the MANIFEST does not name after all. mu held at entry and exit, let go of
+ * meanwhile. */
+static void discard(struct store *s, uint64_t number)
+{
+    char *path = name_table(s->dir, number);
+    pthread_mutex_unlock(&s->mu);
+    table_cache_evict(s->tables, number);
+    env_unlink(s->env, path);
+    pthread_mutex_lock(&s->mu);
+    free(path);
+}
+
 int flush_oldest(struct store *s)
 {
     struct immutable im = s->immutables[0];
@@ -65,6 +77,8 @@ int flush_oldest(struct store *s)
     e.log_number = im.log_after;
     e.last_sequence = im.last_sequence;
     rc = set_apply(&s->versions, &e);
+    if (rc && !s->versions.broken && e.added_count > 0)
+        discard(s, number);
     if (rc)
         goto out;
     s->stats.flushes++;

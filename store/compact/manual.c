@@ -9,8 +9,12 @@ int store_flush(struct store *s)
     int rc = room_switch(s);
     pthread_mutex_lock(&s->mu);
     uint64_t upto = s->log->number; /* what is switched from now on is not waited for */
+    uint64_t tries = s->flush_tries;
+    background_retry(s);
     while (rc == 0 && s->immutable_count > 0 && s->immutables[0].log_after <= upto) {
         rc = s->background_error;
+        if (rc == 0 && s->flush_lacks_space && s->flush_tries > tries)
+            rc = -ENOSPC;
         if (rc == 0)
             pthread_cond_wait(&s->background_changed, &s->mu);
     }
@@ -31,12 +35,23 @@ static int deepest_level(struct store *s, struct slice from, struct slice to)
     return deepest;
 }
 
+/* mu held at entry and exit, let go of meanwhile. */
+static bool may_try_again(struct store *s, int rc)
+{
+    if (!space_lacks(rc) || s->background_error)
+        return false;
+    pthread_mutex_unlock(&s->mu);
+    bool again = space_ran_out(s, true, "compaction");
+    pthread_mutex_lock(&s->mu);
+    return again;
+}
+
 /* Runs a compaction that store_compact asked for. mu held at entry and exit. */
 static int run(struct store *s, struct compaction *c)
 {
     int rc = compaction_run(s, c);
     compaction_end(s, c);
-    if (rc)
+    if (rc && (!space_lacks(rc) || s->versions.broken))
         store_set_error(s, rc, "compaction");
     pthread_cond_broadcast(&s->background_changed);
     background_schedule(s); /* this one was in the way of others, or made a level too big */
@@ -52,8 +67,12 @@ static int compact_level(struct store *s, int level, struct slice from, struct s
         if (s->background_error)
             return s->background_error;
         struct compaction *c = compaction_of_range(s, level, from, to, &wait);
-        if (c)
-            return run(s, c);
+        if (c) {
+            int rc = run(s, c);
+            if (may_try_again(s, rc))
+                continue;
+            return rc;
+        }
         if (!wait)
             return 0;
         pthread_cond_wait(&s->background_changed, &s->mu);

@@ -19,6 +19,7 @@
 #include "../store.h"
 #include "../version/file_name.h"
 #include "../version/version_set.h"
+#include "space.h"
 
 /* A log file that may still be needed: the current one, or one whose memtable is not in a table
  * yet. */
@@ -81,6 +82,10 @@ struct store {
     pthread_cond_t background_changed; /* a flush or compaction ended, or an error was set */
     struct background *background;     /* compact/background.c */
     struct store_stats stats;
+    /* The last flush, compaction ended for want of space: it will be tried again. */
+    bool flush_lacks_space, compaction_lacks_space;
+    uint64_t flush_tries; /* flushes ended, well or not */
+    struct space space;
 
     /* commit/ */
     struct commit_queue *queue;
@@ -138,6 +143,8 @@ int recover_logs(struct store *s);
 int background_start(struct store *s);
 /* Wakes whom there is work for: call after a memtable switch and after a new version. mu held. */
 void background_schedule(struct store *s);
+/* Wakes also who waits for space. mu held. */
+void background_retry(struct store *s);
 /* compact/pick.c: bytes above the levels' limits, summed over the levels they have yet to leave. mu
  * held. */
 uint64_t compaction_debt(const struct store *s);

@@ -12,7 +12,8 @@ void store_set_error(struct store *s, int code, const char *what)
     if (s->background_error == 0) {
         s->background_error = code;
         s->background_text =
-            mem_printf("%s failed: %s; no more writes are taken until the store is opened again",
+            mem_printf("%s failed: %s; what the disk holds of it is unknown, so no more writes are "
+                       "taken until the store is opened again (a mount: unmount, mount)",
                        what, fail_text());
         info_log(s, "error: %s", s->background_text);
     }
@@ -25,6 +26,11 @@ int store_recall_error(struct store *s, int code)
     pthread_mutex_lock(&s->mu);
     if (s->background_error == code && s->background_text)
         fail(code, "%s: %s", s->dir, s->background_text);
+    else if (s->background_error == 0 && space_lacks(code))
+        fail(code,
+             "%s: no space left on the disk; nothing of this was written, deletes go on, and so do "
+             "writes once there is space",
+             s->dir);
     pthread_mutex_unlock(&s->mu);
     return code;
 }

@@ -16,6 +16,8 @@ struct live_log *live_log_create(struct store *s, uint64_t number, int *rc)
         l->number = number;
         l->file = file;
         log_writer_init(&l->writer, s->env, file);
+    } else if (space_lacks(*rc)) {
+        env_unlink(s->env, path); /* it may be there, empty */
     }
     free(path);
     return l;

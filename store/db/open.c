@@ -93,6 +93,7 @@ static struct store *store_new(const char *dir, const struct store_options *opti
     pthread_mutex_init(&s->mu, NULL);
     pthread_mutex_init(&s->view_mu, NULL);
     pthread_mutex_init(&s->info_mu, NULL);
+    pthread_mutex_init(&s->space.mu, NULL);
     pthread_cond_init(&s->background_changed, NULL);
     s->snapshots.next = s->snapshots.prev = &s->snapshots;
     s->mem = memtable_new();
@@ -132,6 +133,7 @@ static void store_free(struct store *s)
         env_close(s->env, s->lock_file);
     pthread_cond_destroy(&s->background_changed);
     pthread_mutex_destroy(&s->info_mu);
+    space_free(&s->space);
     pthread_mutex_destroy(&s->view_mu);
     pthread_mutex_destroy(&s->mu);
     free(s->background_text);
@@ -151,6 +153,7 @@ int store_open(const char *dir, const struct store_options *options, struct stor
     if (rc)
         goto out;
     info_log_open(s);
+    space_open(s);
     rc = set_open(&s->versions);
     if (rc)
         goto out;
@@ -206,8 +209,15 @@ int store_close(struct store *s)
     background_stop(s, rc == 0);
     if (rc == 0)
         rc = s->background_error;
-    if (rc == 0)
-        rc = log_trim(&s->log->writer);
+    if (rc == 0 && s->immutable_count > 0)
+        rc = fail(
+            -ENOSPC,
+            "%s: no space left on the disk for the tables; all is in the logs, nothing is lost",
+            s->dir);
+    if (s->background_error == 0) {
+        int trimmed = log_trim(&s->log->writer);
+        rc = rc ? rc : trimmed;
+    }
     log_counters(s);
     info_log(s, rc == 0 ? "closed cleanly" : "closed after an error");
     store_free(s);

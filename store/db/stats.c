@@ -6,6 +6,7 @@ void store_get_stats(struct store *s, struct store_stats *out)
 {
     pthread_mutex_lock(&s->mu);
     *out = s->stats;
+    out->space_low = space_is_low(&s->space);
     for (int i = 0; i < VERSION_LEVELS; i++) {
         out->level_files[i] = s->versions.current->level[i].count;
         out->level_bytes[i] = s->versions.current->level[i].bytes;

@@ -34,6 +34,7 @@ struct env_ops {
     int (*pwrite)(struct env *, struct env_file *, const void *p, size_t n, uint64_t off);
     int (*truncate)(struct env *, struct env_file *, uint64_t size);
     int (*punch)(struct env *, struct env_file *, uint64_t off, uint64_t len);
+    int (*allocate)(struct env *, struct env_file *, uint64_t len);
     int (*sync)(struct env *, struct env_file *);
     int (*size)(struct env *, struct env_file *, uint64_t *size);
     int (*rename)(struct env *, const char *from, const char *to);
@@ -83,6 +84,12 @@ static inline int env_truncate(struct env *e, struct env_file *f, uint64_t size)
 static inline int env_punch(struct env *e, struct env_file *f, uint64_t off, uint64_t len)
 {
     return e->ops->punch(e, f, off, len);
+}
+/* Takes the space of the first `len` bytes from the disk without writing them; what is read there
+ * is zeroes, or the file's end. -ENOSPC, -EOPNOTSUPP where the disk cannot. */
+static inline int env_allocate(struct env *e, struct env_file *f, uint64_t len)
+{
+    return e->ops->allocate(e, f, len);
 }
 /* fdatasync: data and size on stable storage. Never retried on the same file after a failure. */
 static inline int env_sync(struct env *e, struct env_file *f)

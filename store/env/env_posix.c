@@ -108,6 +108,16 @@ static int posix_punch(struct env *e, struct env_file *f, uint64_t off, uint64_t
     return rc ? failed("punch a hole", f->path) : 0;
 }
 
+static int posix_allocate(struct env *e, struct env_file *f, uint64_t len)
+{
+    (void)e;
+    int rc;
+    do {
+        rc = fallocate(f->fd, 0, 0, (off_t)len);
+    } while (rc && errno == EINTR);
+    return rc ? failed("allocate space", f->path) : 0;
+}
+
 static int posix_sync(struct env *e, struct env_file *f)
 {
     (void)e;
@@ -242,6 +252,7 @@ static const struct env_ops ops = {
     .pwrite = posix_pwrite,
     .truncate = posix_truncate,
     .punch = posix_punch,
+    .allocate = posix_allocate,
     .sync = posix_sync,
     .size = posix_size,
     .rename = posix_rename,

@@ -75,6 +75,14 @@ int log_append(struct log_writer *w, struct slice record)
     return rc;
 }
 
+int log_undo(struct log_writer *w)
+{
+    int rc = env_truncate(w->env, w->file, w->end);
+    if (rc == 0)
+        w->zeroed = 0;
+    return rc;
+}
+
 int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk)
 {
     assert(chunk >= low);
@@ -86,6 +94,8 @@ int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk)
     free(zeroes);
     if (rc == 0)
         w->zeroed = from + chunk;
+    else /* a part may be there, on a disk that has no room for more useful bytes */
+        env_truncate(w->env, w->file, from);
     return rc;
 }
 

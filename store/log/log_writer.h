@@ -1,6 +1,6 @@
 /* Appends records to a log file. One thread at a time (the commit leader); env_sync of the file may
- * run beside an append. After a failed append the writer must not be used again: its end is
- * unknown. */
+ * run beside an append. After a failed append the file's end is unknown: the writer must
+ * not be used again, unless log_undo() succeeds. */
 #ifndef STORE_LOG_LOG_WRITER_H
 #define STORE_LOG_LOG_WRITER_H
 
@@ -19,8 +19,12 @@ void log_writer_init(struct log_writer *w, struct env *env, struct env_file *fil
 void log_writer_free(struct log_writer *w);
 /* One record, one pwrite. */
 int log_append(struct log_writer *w, struct slice record);
+/* Cuts off what a failed log_append has left behind the last whole record, and any zeroes; then the
+ * log can go on. Only for errors that leave known what the file holds (no space). */
+int log_undo(struct log_writer *w);
 /* Makes sure that at least `low` bytes behind the end are zeroes already on file; where not, writes
  * `chunk` bytes of them. What is there grows the file's size once for many records.
+ * Whatever it fails with, the records are untouched, and appends may go on.
  * Requires: chunk >= low. */
 int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk);
 /* Cuts off the zeroes (before a clean close). */

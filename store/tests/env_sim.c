@@ -267,6 +267,24 @@ static int sim_punch(struct env *e, struct env_file *f, uint64_t off, uint64_t l
     return end(s, fate.error);
 }
 
+/* All or nothing, as fallocate() is on the disks that have it. Counts as a write. */
+static int sim_allocate(struct env *e, struct env_file *f, uint64_t len)
+{
+    struct env_sim *s = sim_of(e);
+    struct fate fate = begin(s, SIM_WRITE, f->path, 0, len);
+    uint64_t has =
+        f->inode->allocated > f->inode->now.len ? f->inode->allocated : f->inode->now.len;
+    if (fate.error && fate.damage != SIM_DONE_ALL)
+        return end(s, fate.error);
+    if (!fate.error && len > has && s->capacity &&
+        sim_disk_used(&s->disk) + len - has > s->capacity)
+        return end(s,
+                   fail(-ENOSPC, "%s: no space for %llu bytes", f->path, (unsigned long long)len));
+    if (len > has)
+        f->inode->allocated = len;
+    return end(s, fate.error);
+}
+
 /* What was changed before the call began is what it makes durable; what came in between is not. A
  * failed sync of a file gives up its pending bytes; that of a folder leaves its changes pending. */
 static int sync_inode(struct env_sim *s, enum sim_call call, struct sim_inode *i, const char *path)
@@ -460,6 +478,7 @@ const struct env_ops sim_ops = {
     .pwrite = sim_pwrite,
     .truncate = sim_truncate_file,
     .punch = sim_punch,
+    .allocate = sim_allocate,
     .sync = sim_sync_file,
     .size = sim_size,
     .rename = sim_rename,

@@ -154,6 +154,13 @@ static void end_commit(struct history *h, int thread, size_t index, uint64_t seq
     pthread_mutex_unlock(&h->mu);
 }
 
+static void forget_commit(struct history *h, int thread)
+{
+    pthread_mutex_lock(&h->mu);
+    h->thread[thread].count--;
+    pthread_mutex_unlock(&h->mu);
+}
+
 int history_commit(struct history *h, struct store *s, int thread, bool sync)
 {
     struct store_batch b = STORE_BATCH_INIT;
@@ -166,6 +173,8 @@ int history_commit(struct history *h, struct store *s, int thread, bool sync)
     int rc = store_wait(s, &w);
     if (rc == 0)
         end_commit(h, thread, index, w.sequence, sync);
+    else if (space_lacks(rc) && store_background_error(s) == 0)
+        forget_commit(h, thread); /* it is promised that nothing of it is there */
     store_batch_free(&b);
     return rc;
 }

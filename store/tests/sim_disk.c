@@ -182,6 +182,7 @@ void sim_truncate(struct sim_disk *d, struct sim_inode *i, uint64_t size)
     w->truncate = true;
     add_pending(i, w);
     sim_bytes_resize(&i->now, size);
+    i->allocated = 0;
 }
 
 void sim_link(struct sim_disk *d, struct sim_inode *dir, const char *from, const char *to,
@@ -245,7 +246,7 @@ uint64_t sim_disk_used(const struct sim_disk *d)
 {
     uint64_t bytes = 0;
     for (struct sim_inode *i = d->ring.next; i != &d->ring; i = i->next)
-        bytes += i->now.len;
+        bytes += i->allocated > i->now.len ? i->allocated : i->now.len;
     return bytes;
 }
 

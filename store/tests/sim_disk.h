@@ -53,6 +53,7 @@ struct sim_inode {
     bool is_dir, locked;
     /* a file */
     struct buf now, durable;
+    uint64_t allocated; /* bytes of the disk it holds, where more than it has; not durable */
     struct sim_write *writes, *last_write;
     /* a folder */
     struct sim_entries entries_now, entries_durable;

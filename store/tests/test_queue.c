@@ -392,11 +392,11 @@ END_TEST
 START_TEST(after_a_failed_append_nothing_is_written)
 {
     ck_assert_int_eq(store_put(store, slice_str("before"), slice_str("v"), true), 0);
-    env_sim_fail(disk, SIM_WRITE, env_sim_count(disk, SIM_WRITE) + 1, -ENOSPC, SIM_DONE_PART);
-    ck_assert_int_eq(store_put(store, slice_str("failed"), slice_str("v"), false), -ENOSPC);
+    env_sim_fail(disk, SIM_WRITE, env_sim_count(disk, SIM_WRITE) + 1, -EIO, SIM_DONE_PART);
+    ck_assert_int_eq(store_put(store, slice_str("failed"), slice_str("v"), false), -EIO);
     for (int i = 0; i < 50; i++)
-        ck_assert_int_eq(store_put(store, slice_str("later"), slice_str("v"), true), -ENOSPC);
-    ck_assert_int_eq(store_sync(store, 0), -ENOSPC);
+        ck_assert_int_eq(store_put(store, slice_str("later"), slice_str("v"), true), -EIO);
+    ck_assert_int_eq(store_sync(store, 0), -EIO);
     ck_assert(has(store, "before")); /* reads go on */
     ck_assert(!has(store, "later"));
     ck_assert(survives("before"));

@@ -16,6 +16,11 @@ char *name_lock(const char *dir)
     return mem_printf("%s/LOCK", dir);
 }
 
+char *name_reserve(const char *dir)
+{
+    return mem_printf("%s/RESERVE", dir);
+}
+
 char *name_info_log(const char *dir)
 {
     return mem_printf("%s/LOG", dir);
@@ -67,6 +72,8 @@ enum name_kind name_parse(const char *name, uint64_t *number)
         return NAME_LOCK;
     if (strcmp(name, "LOG") == 0 || strcmp(name, "LOG.old") == 0)
         return NAME_INFO_LOG;
+    if (strcmp(name, "RESERVE") == 0)
+        return NAME_RESERVE;
     if (ends_with(name, ".dbtmp"))
         return NAME_TEMP;
     if (strncmp(name, "MANIFEST-", 9) == 0) {

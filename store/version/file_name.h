@@ -8,6 +8,7 @@
 /* Each returns a path on the heap; free() it. */
 char *name_current(const char *dir);
 char *name_lock(const char *dir);
+char *name_reserve(const char *dir);
 char *name_info_log(const char *dir);
 char *name_manifest(const char *dir, uint64_t number);
 char *name_log(const char *dir, uint64_t number);
@@ -17,6 +18,7 @@ enum name_kind {
     NAME_CURRENT,
     NAME_LOCK,
     NAME_INFO_LOG,
+    NAME_RESERVE, /* db/space.h */
     NAME_MANIFEST,
     NAME_LOG,
     NAME_TABLE,

@@ -105,6 +105,20 @@ static void end_apply(struct version_set *s)
     pthread_cond_broadcast(&s->applied);
 }
 
+/* CURRENT still names this one: a new one's failure came before the rename. */
+static bool names_current(struct version_set *s, uint64_t number)
+{
+    char *path = name_current(s->dir),
+         *text = mem_printf("MANIFEST-%06llu\n", (unsigned long long)number);
+    struct buf now = BUF_INIT;
+    bool same =
+        env_read_file(s->env, path, &now) == 0 && slice_equal(buf_slice(&now), slice_str(text));
+    buf_free(&now);
+    free(path);
+    free(text);
+    return same;
+}
+
 /* set_roll, by whoever has begun to apply. */
 static int roll(struct version_set *s)
 {
@@ -122,6 +136,12 @@ static int roll(struct version_set *s)
         env_unlink(s->env, path); /* if it stays, the next open sweeps it */
         free(path);
     }
+    bool kept = space_lacks(rc) && old && names_current(s, old);
+    if (kept) {
+        char *path = name_manifest(s->dir, number);
+        env_unlink(s->env, path);
+        free(path);
+    }
     pthread_mutex_lock(s->mu);
     if (rc == 0) {
         if (s->manifest)
@@ -131,7 +151,7 @@ static int roll(struct version_set *s)
         s->manifest_log = log;
         s->manifest_base = log.end;
         s->manifest_number = number;
-    } else {
+    } else if (!kept) {
         s->broken = rc; /* which MANIFEST the disk has for current is no longer known */
     }
     buf_free(&record);
@@ -162,9 +182,11 @@ static void complete_edit(struct version_set *s, struct edit *e)
     e->next_file = s->next_file;
 }
 
-static int write_record(struct version_set *s, struct slice record)
+/* *undone: there was no space for the record, and the MANIFEST is as it was. */
+static int write_record(struct version_set *s, struct slice record, bool *undone)
 {
     int rc = log_append(&s->manifest_log, record);
+    *undone = space_lacks(rc) && log_undo(&s->manifest_log) == 0;
     return rc ? rc : env_sync(s->env, s->manifest);
 }
 
@@ -182,6 +204,7 @@ int set_apply(struct version_set *s, struct edit *e)
     struct builder b;
     struct buf record = BUF_INIT;
     struct version *v = NULL;
+    bool undone;
     begin_apply(s);
     builder_init(&b, s->current);
     int rc = s->broken;
@@ -195,18 +218,22 @@ int set_apply(struct version_set *s, struct edit *e)
     complete_edit(s, e);
     edit_encode(e, &record);
     pthread_mutex_unlock(s->mu);
-    rc = write_record(s, buf_slice(&record));
+    rc = write_record(s, buf_slice(&record), &undone);
     pthread_mutex_lock(s->mu);
     if (rc) {
-        s->broken = rc;
+        if (!undone)
+            s->broken = rc;
         v->next = v->prev = v; /* it was never in the ring */
         set_drop_version(s, v);
         goto out;
     }
     note_edit(s, e);
     set_install(s, v);
-    if (s->manifest_log.end > s->manifest_base + ROLL_BYTES)
+    if (s->manifest_log.end > s->manifest_base + ROLL_BYTES) {
         rc = roll(s);
+        if (!s->broken) /* without space for a new one the old one only grows longer */
+            rc = 0;
+    }
 out:
     end_apply(s);
     builder_free(&b);

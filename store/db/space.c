@@ -1,0 +1,111 @@
+/* See space.h. */
+#include "db.h"
+
+#include <stdlib.h>
+
+/* Space that a flush and a few writes need beside the reserve: what must be there before writes go
+ * on, so that they do not stop again at once. */
+static uint64_t headroom(const struct space *p)
+{
+    return p->reserve / 2;
+}
+
+static bool has_available(struct store *s, uint64_t bytes)
+{
+    struct env_space on_disk;
+    return env_space(s->env, s->dir, &on_disk) == 0 && on_disk.available >= bytes;
+}
+
+/* Both with p->mu held, or no thread running. */
+static int take_reserve(struct store *s)
+{
+    struct space *p = &s->space;
+    char *path = name_reserve(s->dir);
+    struct env_file *file;
+    int rc = env_open(s->env, path, ENV_WRITE | ENV_CREATE, &file);
+    if (rc == 0) {
+        rc = env_allocate(s->env, file, p->reserve);
+        env_close(s->env, file);
+        if (rc)
+            env_unlink(s->env, path);
+    }
+    p->held = rc == 0;
+    free(path);
+    return rc;
+}
+
+static bool give_up_reserve(struct store *s)
+{
+    struct space *p = &s->space;
+    char *path = name_reserve(s->dir);
+    bool given = p->held && env_unlink(s->env, path) == 0;
+    if (given)
+        p->held = false;
+    free(path);
+    return given;
+}
+
+static void bound_by_disk(struct store *s)
+{
+    struct env_space on_disk;
+    if (env_space(s->env, s->dir, &on_disk) == 0 && s->space.reserve > on_disk.total / 16)
+        s->space.reserve = on_disk.total / 16;
+}
+
+void space_open(struct store *s)
+{
+    struct space *p = &s->space;
+    p->reserve = s->options.reserve_bytes;
+    if (p->reserve > 0)
+        bound_by_disk(s);
+    if (p->reserve == 0)
+        return;
+    int rc = take_reserve(s);
+    if (rc && !space_lacks(rc)) {
+        p->reserve = 0;
+        info_log(s, "no space is kept for deletes on a full disk: %s", fail_text());
+    } else if (rc || !has_available(s, headroom(p))) {
+        give_up_reserve(s);
+        atomic_store(&p->low, true);
+        info_log(s, "the disk is nearly full: the reserve is used, writes that put are refused");
+    }
+}
+
+void space_free(struct space *p)
+{
+    pthread_mutex_destroy(&p->mu);
+}
+
+bool space_ran_out(struct store *s, bool essential, const char *what)
+{
+    struct space *p = &s->space;
+    char *why = mem_printf("%s", fail_text());
+    bool given = false;
+    pthread_mutex_lock(&p->mu);
+    if (p->reserve > 0) {
+        given = essential && give_up_reserve(s);
+        if (!atomic_exchange(&p->low, true))
+            info_log(s, "no space for a %s: %s; writes that put are refused until there is some",
+                     what, why);
+        if (given)
+            info_log(s, "the reserve of %llu bytes is used for a %s",
+                     (unsigned long long)p->reserve, what);
+    }
+    pthread_mutex_unlock(&p->mu);
+    free(why);
+    return given;
+}
+
+bool space_look(struct store *s)
+{
+    struct space *p = &s->space;
+    pthread_mutex_lock(&p->mu);
+    uint64_t need = headroom(p) + (p->held ? 0 : p->reserve);
+    if (space_is_low(p) && has_available(s, need) && (p->held || take_reserve(s) == 0)) {
+        atomic_store(&p->low, false);
+        info_log(s, "there is space again: all writes are taken");
+    }
+    bool enough = !space_is_low(p);
+    pthread_mutex_unlock(&p->mu);
+    return enough;
+}
