@@ -35,6 +35,8 @@ enum store_compression { STORE_COMPRESS_NONE = 0, STORE_COMPRESS_SNAPPY = 1 };
  * others behind it. */
 enum store_delay { STORE_DELAY_SMOOTH = 0, STORE_DELAY_SIMPLE = 1 };
 
+#define STORE_RESERVE_AUTO UINT64_MAX
+
 struct store_options {
     bool create_if_missing; /* default true */
     bool error_if_exists;   /* default false: -EEXIST where there is a store already */
@@ -63,8 +65,9 @@ struct store_options {
     size_t
         zero_ahead_bytes; /* default 1 MiB: zeroes written ahead in a log that is synced; 0: off */
     size_t max_unsynced_bytes; /* default 32 MiB: plain writers wait for a running sync beyond it */
-    uint64_t reserve_bytes; /* default 16 MiB, at most 1/16 of the disk: space kept for deletes on a
-                               full disk; 0: none */
+    uint64_t reserve_bytes; /* kept for deletes on a full disk; 0: nothing; default
+                               STORE_RESERVE_AUTO: a compaction's worth (30 MiB with the other
+                               defaults), at most 1/16 of the disk */
     struct env *env;        /* default env_posix() */
     void (*log)(void *arg, const char *line); /* events, one line each; default: the file LOG */
     void *log_arg;

@@ -69,6 +69,17 @@ void background_retry(struct store *s)
     pthread_cond_broadcast(&s->background->compact_work);
 }
 
+void background_delete_obsolete(struct store *s)
+{
+    bool some = s->versions.obsolete_count > 0;
+    set_delete_obsolete(&s->versions);
+    if (some && space_is_low(&s->space)) { /* only then the disk gives the space to others */
+        pthread_mutex_unlock(&s->mu);
+        env_sync_dir(s->env, s->dir);
+        pthread_mutex_lock(&s->mu);
+    }
+}
+
 /* ---- want of space */
 
 #define FIRST_PAUSE_MS 10
@@ -126,7 +137,7 @@ static void *flush_thread(void *arg)
                 store_set_error(s, rc, "flush of a memtable");
             pthread_cond_broadcast(&s->background_changed);
             background_schedule(s);
-            set_delete_obsolete(&s->versions);
+            background_delete_obsolete(s);
             if (outcome != LATER_TRY)
                 pause_ms = 0;
             else if (b->stop) /* nothing is lost: it is in the log */
@@ -152,7 +163,7 @@ static enum outcome compact_once(struct store *s, struct compaction *c)
         store_set_error(s, rc, "compaction");
     compaction_end(s, c);
     pthread_cond_broadcast(&s->background_changed);
-    set_delete_obsolete(&s->versions);
+    background_delete_obsolete(s);
     return outcome;
 }
 
@@ -165,7 +176,7 @@ static void *compact_thread(void *arg)
     while (!b->stop) {
         struct compaction *c = s->background_error ? NULL : compaction_pick(s);
         if (!c && can_delete(s)) {
-            set_delete_obsolete(&s->versions);
+            background_delete_obsolete(s);
             continue;
         }
         if (!c) {
@@ -220,7 +231,7 @@ void background_stop(struct store *s, bool drain)
     for (int i = 0; i < b->compactors; i++)
         pthread_join(b->compactor[i], NULL);
     pthread_mutex_lock(&s->mu);
-    set_delete_obsolete(&s->versions);
+    background_delete_obsolete(s);
     pthread_mutex_unlock(&s->mu);
     pthread_cond_destroy(&b->flush_work);
     pthread_cond_destroy(&b->compact_work);

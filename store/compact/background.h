@@ -16,4 +16,7 @@ bool background_stopping(struct store *s);
  * mu held at entry and exit, let go of meanwhile. Requires: there is one. */
 int flush_oldest(struct store *s);
 
+/* Deletes tables that no version lists any more. mu held at entry and exit, let go of meanwhile. */
+void background_delete_obsolete(struct store *s);
+
 #endif

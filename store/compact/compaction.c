@@ -101,6 +101,8 @@ static int close_output(struct run *r)
 static int open_output(struct run *r)
 {
     struct store *s = r->s;
+    if (!space_for_table(s))
+        return fail(-ENOSPC, "%s: the disk's last space is kept for deletes", s->dir);
     pthread_mutex_lock(&s->mu);
     uint64_t number = set_new_number(&s->versions);
     pthread_mutex_unlock(&s->mu);

@@ -55,7 +55,7 @@ static int run(struct store *s, struct compaction *c)
         store_set_error(s, rc, "compaction");
     pthread_cond_broadcast(&s->background_changed);
     background_schedule(s); /* this one was in the way of others, or made a level too big */
-    set_delete_obsolete(&s->versions);
+    background_delete_obsolete(s);
     return rc;
 }
 

@@ -26,7 +26,7 @@ void store_options_init(struct store_options *o)
         .cohort_wait = true,
         .zero_ahead_bytes = 1u << 20,
         .max_unsynced_bytes = 32u << 20,
-        .reserve_bytes = 16u << 20,
+        .reserve_bytes = STORE_RESERVE_AUTO,
     };
 }
 

@@ -45,6 +45,14 @@ static bool give_up_reserve(struct store *s)
     return given;
 }
 
+/* By default enough for a usual compaction of level 0 whose outputs are as large as its inputs. */
+static uint64_t wanted(const struct store_options *o)
+{
+    return o->reserve_bytes == STORE_RESERVE_AUTO ? o->memtable_bytes * (uint64_t)o->l0_compact +
+                                                        o->level_base_bytes + 2 * o->table_bytes
+                                                  : o->reserve_bytes;
+}
+
 static void bound_by_disk(struct store *s)
 {
     struct env_space on_disk;
@@ -55,7 +63,7 @@ static void bound_by_disk(struct store *s)
 void space_open(struct store *s)
 {
     struct space *p = &s->space;
-    p->reserve = s->options.reserve_bytes;
+    p->reserve = wanted(&s->options);
     if (p->reserve > 0)
         bound_by_disk(s);
     if (p->reserve == 0)
@@ -66,6 +74,7 @@ void space_open(struct store *s)
         info_log(s, "no space is kept for deletes on a full disk: %s", fail_text());
     } else if (rc || !has_available(s, headroom(p))) {
         give_up_reserve(s);
+        env_sync_dir(s->env, s->dir);
         atomic_store(&p->low, true);
         info_log(s, "the disk is nearly full: the reserve is used, writes that put are refused");
     }
@@ -76,6 +85,12 @@ void space_free(struct space *p)
     pthread_mutex_destroy(&p->mu);
 }
 
+bool space_for_table(struct store *s)
+{
+    return !space_is_low(&s->space) ||
+           has_available(s, 2 * s->options.memtable_bytes + s->options.table_bytes);
+}
+
 bool space_ran_out(struct store *s, bool essential, const char *what)
 {
     struct space *p = &s->space;
@@ -84,6 +99,8 @@ bool space_ran_out(struct store *s, bool essential, const char *what)
     pthread_mutex_lock(&p->mu);
     if (p->reserve > 0) {
         given = essential && give_up_reserve(s);
+        if (essential) /* what was deleted may be on the disk until the folder is written */
+            env_sync_dir(s->env, s->dir);
         if (!atomic_exchange(&p->low, true))
             info_log(s, "no space for a %s: %s; writes that put are refused until there is some",
                      what, why);

@@ -38,5 +38,8 @@ static inline bool space_is_low(const struct space *p)
 bool space_ran_out(struct store *s, bool essential, const char *what);
 /* Looks whether there is space again; true where it is not low (any more). store.mu NOT held. */
 bool space_look(struct store *s);
+/* Whether a compaction may begin another table: while space is low it leaves what a flush and the
+ * log need, which deletes depend on. store.mu NOT held. */
+bool space_for_table(struct store *s);
 
 #endif
