@@ -1,9 +1,7 @@
 /* Running a compaction (compaction.h).
  *
- * What is dropped: of two entries of one user key, the older one, if no snapshot lies between them
- * (snapshots as they were when it began: one taken later is newer than every entry here, and sees
- * the newest). A deletion, if every snapshot is at or behind it and no deeper level can hold its
- * key: nothing is left for it to hide. */
+ * What is dropped: what no reader can see any more (shadow.h). And a deletion, if every snapshot is
+ * at or behind it and no deeper level can hold its key: nothing is left for it to hide. */
 #include "compaction.h"
 
 #include <assert.h>
@@ -11,6 +9,7 @@
 
 #include "../commit/room.h"
 #include "background.h"
+#include "shadow.h"
 #include "table_output.h"
 
 #define OVERLAP_TABLES                                                                             \
@@ -20,15 +19,11 @@
 struct run {
     struct store *s;
     struct compaction *c;
-    uint64_t *snapshots; /* oldest first */
-    int snapshot_count;
+    struct shadow shadow;
     struct edit edit;
     struct table_output out;
     bool open;
-    bool plain;      /* what is in the open output: struct table_file */
-    struct buf user; /* the user key of the entry before; has_user: there was one */
-    bool has_user;
-    int gap;                    /* between which snapshots that entry lies */
+    bool plain;                 /* what is in the open output: struct table_file */
     int deeper[VERSION_LEVELS]; /* keys come in order: where the search in each deeper level stands
                                  */
     int grandparent;
@@ -36,21 +31,6 @@ struct run {
 };
 
 /* ---- what may go */
-
-/* The number of snapshots that are older than the entry: entries of one key with the same one look
- * alike to every snapshot. */
-static int gap_of(const struct run *r, uint64_t sequence)
-{
-    int low = 0, high = r->snapshot_count;
-    while (low < high) {
-        int middle = low + (high - low) / 2;
-        if (r->snapshots[middle] < sequence)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
 
 /* No level below the outputs can hold the key. */
 static bool is_deepest(struct run *r, struct slice user)
@@ -68,19 +48,11 @@ static bool is_deepest(struct run *r, struct slice user)
     return true;
 }
 
-/* Decides on an entry, and notes it as the one before the next. *new_user: its user key differs
- * from the last. */
-static bool may_drop(struct run *r, struct slice ikey, bool *new_user)
+static bool may_drop(struct run *r, struct slice ikey)
 {
-    struct slice user = key_user(ikey);
-    int gap = gap_of(r, key_sequence(ikey));
-    *new_user = !r->has_user || !slice_equal(user, buf_slice(&r->user));
-    bool hidden = !*new_user && gap == r->gap;
-    if (*new_user)
-        buf_set(&r->user, user);
-    r->has_user = true;
-    r->gap = gap;
-    return hidden || (key_type(ikey) == KEY_DELETE && gap == 0 && is_deepest(r, user));
+    if (shadow_hides(&r->shadow, ikey))
+        return true;
+    return key_type(ikey) == KEY_DELETE && r->shadow.gap == 0 && is_deepest(r, key_user(ikey));
 }
 
 /* ---- outputs */
@@ -128,16 +100,16 @@ static bool overlaps_enough(struct run *r, struct slice ikey)
 }
 
 /* A table ends between two user keys only: all versions of a key stay together. */
-static int add(struct run *r, struct slice ikey, struct slice value, bool new_user)
+static int add(struct run *r, struct slice ikey, struct slice value)
 {
     int rc = 0;
     bool enough = overlaps_enough(r, ikey);
-    if (r->open && new_user &&
+    if (r->open && r->shadow.new_user &&
         (enough || table_builder_bytes(r->out.builder) >= r->s->options.table_bytes))
         rc = close_output(r);
     if (rc == 0 && !r->open)
         rc = open_output(r);
-    if (!new_user || key_type(ikey) == KEY_DELETE)
+    if (!r->shadow.new_user || key_type(ikey) == KEY_DELETE)
         r->plain = false;
     return rc ? rc : table_output_add(&r->out, ikey, value);
 }
@@ -168,11 +140,10 @@ static int merge_inputs(struct run *r)
     struct iter *in = open_inputs(r);
     int rc = 0;
     for (iter_first(in); rc == 0 && in->valid; iter_next(in)) {
-        bool new_user;
         if (background_stopping(r->s))
             rc = fail(-ECANCELED, "the store closes");
-        else if (!may_drop(r, in->key, &new_user))
-            rc = add(r, in->key, in->value, new_user);
+        else if (!may_drop(r, in->key))
+            rc = add(r, in->key, in->value);
     }
     if (rc == 0)
         rc = in->status;
@@ -201,17 +172,6 @@ static void delete_outputs(struct run *r)
         env_unlink(r->s->env, path);
         free(path);
     }
-}
-
-static void note_snapshots(struct run *r)
-{
-    struct store *s = r->s;
-    int n = 0;
-    for (struct store_snapshot *p = s->snapshots.next; p != &s->snapshots; p = p->next)
-        n++;
-    r->snapshots = mem_alloc((size_t)n * sizeof *r->snapshots);
-    for (struct store_snapshot *p = s->snapshots.next; p != &s->snapshots; p = p->next)
-        r->snapshots[r->snapshot_count++] = p->sequence;
 }
 
 /* What goes out of the version, and where the level's next compaction begins. */
@@ -288,7 +248,7 @@ int compaction_run(struct store *s, struct compaction *c)
     if (is_trivial(s, c))
         return move_table(s, c);
     edit_init(&r.edit);
-    note_snapshots(&r);
+    shadow_start(&r.shadow, s);
     pthread_mutex_unlock(&s->mu);
     int rc = merge_inputs(&r);
     if (rc == 0)
@@ -308,7 +268,6 @@ int compaction_run(struct store *s, struct compaction *c)
     if (rc == 0)
         note_stats(s, c, &r.edit, start);
     edit_free(&r.edit);
-    buf_free(&r.user);
-    free(r.snapshots);
+    shadow_end(&r.shadow);
     return rc;
 }

@@ -5,17 +5,24 @@
 #include "../commit/room.h"
 #include "../commit/sync.h"
 #include "background.h"
+#include "shadow.h"
 #include "table_output.h"
 
-/* All entries of the memtable into the table; nothing is dropped here: the log could not bring it
- * back. */
+/* What of the memtable some reader may see, into the table: a key that was written over and over
+ * (an inode, a counter) goes in once. Deletions stay: what they hide is further down. */
 static int fill(struct table_output *o, struct memtable *m)
 {
     struct iter *it = memtable_iter(m);
+    struct shadow shadow;
     int rc = 0;
+    pthread_mutex_lock(&o->store->mu);
+    shadow_start(&shadow, o->store);
+    pthread_mutex_unlock(&o->store->mu);
     for (iter_first(it); rc == 0 && it->valid; iter_next(it))
-        rc = table_output_add(o, it->key, it->value);
+        if (!shadow_hides(&shadow, it->key))
+            rc = table_output_add(o, it->key, it->value);
     iter_destroy(it);
+    shadow_end(&shadow);
     return rc;
 }
 
