@@ -5,9 +5,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #include "../store.h"
 #include "../table/table_builder.h"
+#include "../version/builder.h"
 #include "../version/file_name.h"
 #include "../version/version_set.h"
 #include "env_sim.h"
@@ -743,6 +745,143 @@ START_TEST(after_a_failed_write_the_manifest_takes_nothing_more)
 }
 END_TEST
 
+/* An edit makes the MANIFEST too long; the k-th call of the roll behind it fails. */
+static void check_failing_roll(uint64_t k, bool *reached)
+{
+    struct world *w = world_new();
+    struct entry entry = {500, 900, KEY_PUT};
+    struct edit e;
+    struct buf big = BUF_INIT;
+    memset(buf_reserve(&big, 1200000), 'x', 1200000);
+    big.len = 1200000;
+    buf_put_fixed64(&big, key_tag(1, KEY_PUT));
+    edit_init(&e);
+    buf_set(&e.compact_pointer[1], buf_slice(&big));
+    uint64_t number = add_table(w, &e, 2, &entry, 1), first = w->set.manifest_number;
+    uint64_t syncs = env_sim_count(w->env, SIM_SYNC) + 1; /* that of the record itself */
+    env_sim_fail(w->env, k < 3 ? SIM_SYNC : SIM_SYNC_DIR,
+                 k < 3 ? syncs + k : env_sim_count(w->env, SIM_SYNC_DIR) + k - 2, -EIO,
+                 SIM_DONE_NOTHING);
+    ck_assert_int_eq(world_apply(w, &e), 0); /* the edit itself is on disk */
+    *reached = env_sim_failed(w->env);
+    ck_assert_int_eq(w->set.current->level[2].count, 1);
+    if (*reached) {
+        edit_init(&e);
+        edit_delete_file(&e, 2, number);
+        ck_assert_int_eq(world_apply(w, &e), -EIO);
+        ck_assert_ptr_ne(strstr(fail_text(), "MANIFEST"), NULL);
+        ck_assert_int_eq(w->set.current->level[2].count, 1);
+    } else {
+        ck_assert_uint_ne(w->set.manifest_number, first);
+    }
+    world_close(w);
+    MUST(world_open(w, w->env) == 0, "%s", fail_text());
+    ck_assert_int_eq(w->set.current->level[2].count, 1);
+    buf_free(&big);
+    world_free(w);
+}
+
+START_TEST(an_edit_stands_though_the_new_manifest_behind_it_fails)
+{
+    bool reached = true;
+    uint64_t k = 0;
+    while (reached)
+        check_failing_roll(++k, &reached);
+    ck_assert_uint_gt(k, 4);
+}
+END_TEST
+
+/* As it is after a long time: each edit takes out a table of a large level and adds one. */
+START_TEST(an_edit_costs_what_it_names_however_many_tables_there_are)
+{
+    enum { TABLES = 20000, EDITS = 60000 };
+    struct builder b;
+    struct timespec start, end;
+    char smallest[24], largest[24];
+    builder_init(&b, NULL);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
+    for (uint64_t i = 0; i < EDITS; i++) {
+        struct edit e;
+        snprintf(smallest, sizeof smallest, "%08llu-a12345678", (unsigned long long)i);
+        snprintf(largest, sizeof largest, "%08llu-b12345678", (unsigned long long)i);
+        edit_init(&e);
+        if (i >= TABLES)
+            edit_delete_file(&e, 3, i - TABLES);
+        edit_add_file(&e, 3, i, 100, slice_str(smallest), slice_str(largest));
+        ck_assert_int_eq(builder_apply(&b, &e), 0);
+        edit_free(&e);
+    }
+    struct world *w = world_new();
+    struct version *v;
+    ck_assert_int_eq(builder_finish(&b, &w->set, &v), 0);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+    ck_assert_int_eq(v->level[3].count, TABLES);
+    for (int i = 0; i < TABLES; i++)
+        ck_assert_uint_eq(v->level[3].files[i]->number, (uint64_t)(EDITS - TABLES + i));
+    v->next = v->prev = v;
+    set_drop_version(&w->set, v);
+    builder_free(&b);
+    world_free(w);
+    double seconds =
+        (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9;
+    MUST(seconds < 2, "%.2f s for %d edits of %d tables", seconds, EDITS, TABLES);
+}
+END_TEST
+
+/* Random edits against a plain list. */
+START_TEST(a_version_lists_what_the_edits_leave)
+{
+    enum { NUMBERS = 300 };
+    uint64_t seed = sim_env_number("SEED", (uint64_t)getpid());
+    struct sim_random r = {seed};
+    struct world *w = world_new();
+    printf("SEED=%llu\n", (unsigned long long)seed);
+    fflush(stdout);
+    for (int round = 0; round < 50; round++) {
+        int level_of[NUMBERS] = {0}; /* + 1; 0: nowhere */
+        struct builder b;
+        struct version *base = NULL, *v;
+        builder_init(&b, NULL);
+        for (int step = 0; step < 400; step++) {
+            char key[24];
+            struct edit e;
+            int n = (int)sim_below(&r, NUMBERS), level = (int)sim_below(&r, VERSION_LEVELS);
+            bool was = level_of[n] > 0, add = !was || sim_chance(&r, 50);
+            snprintf(key, sizeof key, "%08d-12345678", n);
+            edit_init(&e);
+            if (was)
+                edit_delete_file(&e, level_of[n] - 1, (uint64_t)n);
+            if (add) /* also: moves to another level, or to its own */
+                edit_add_file(&e, level, (uint64_t)n, 1, slice_str(key), slice_str(key));
+            MUST(builder_apply(&b, &e) == 0, "%s", fail_text());
+            edit_free(&e);
+            level_of[n] = add ? level + 1 : 0;
+            if (step == 200) { /* goes on from a version */
+                MUST(builder_finish(&b, &w->set, &base) == 0, "%s", fail_text());
+                builder_free(&b);
+                builder_init(&b, base);
+            }
+        }
+        MUST(builder_finish(&b, &w->set, &v) == 0, "%s", fail_text());
+        for (int level = 0; level < VERSION_LEVELS; level++) {
+            int at = 0;
+            for (int n = 0; n < NUMBERS; n++)
+                if (level_of[n] == level + 1) {
+                    ck_assert_int_lt(at, v->level[level].count);
+                    ck_assert_uint_eq(v->level[level].files[at++]->number, (uint64_t)n);
+                }
+            ck_assert_int_eq(at, v->level[level].count);
+        }
+        builder_free(&b);
+        base->next = base->prev = base;
+        set_drop_version(&w->set, base);
+        v->next = v->prev = v;
+        set_drop_version(&w->set, v);
+    }
+    world_free(w);
+}
+END_TEST
+
 START_TEST(a_cut_off_last_record_is_left_out)
 {
     struct world *w = world_new();
@@ -933,6 +1072,9 @@ int main(void)
     tcase_set_timeout(crashes, 300);
     tcase_add_test(crashes, a_power_cut_leaves_the_old_set_or_the_new);
     tcase_add_test(crashes, after_a_failed_write_the_manifest_takes_nothing_more);
+    tcase_add_test(crashes, an_edit_stands_though_the_new_manifest_behind_it_fails);
+    tcase_add_test(crashes, an_edit_costs_what_it_names_however_many_tables_there_are);
+    tcase_add_test(crashes, a_version_lists_what_the_edits_leave);
     tcase_add_test(crashes, a_cut_off_last_record_is_left_out);
     tcase_add_test(crashes, damage_inside_the_manifest_is_not_taken_for_its_end);
     tcase_add_test(crashes, a_table_of_another_length_is_refused);

@@ -7,12 +7,12 @@ void builder_init(struct builder *b, const struct version *base)
 {
     *b = (struct builder){0};
     for (int i = 0; base && i < VERSION_LEVELS; i++) {
-        int n = base->level[i].count;
-        if (n == 0)
+        struct builder_level *l = &b->level[i];
+        l->count = l->room = l->sorted = base->level[i].count;
+        if (l->count == 0)
             continue;
-        b->files[i] = mem_alloc((size_t)n * sizeof *b->files[i]);
-        memcpy(b->files[i], base->level[i].files, (size_t)n * sizeof *b->files[i]);
-        b->count[i] = n;
+        l->files = mem_alloc((size_t)l->count * sizeof *l->files);
+        memcpy(l->files, base->level[i].files, (size_t)l->count * sizeof *l->files);
     }
 }
 
@@ -26,33 +26,82 @@ static void free_file(struct table_file *f)
 void builder_free(struct builder *b)
 {
     for (int i = 0; i < VERSION_LEVELS; i++) {
-        for (int j = 0; j < b->count[i]; j++)
-            if (b->files[i][j]->refs == 0)
-                free_file(b->files[i][j]);
-        free(b->files[i]);
+        struct builder_level *l = &b->level[i];
+        for (int j = 0; j < l->count; j++)
+            if (l->files[j] && l->files[j]->refs == 0)
+                free_file(l->files[j]);
+        free(l->files);
     }
+    free(b->slots);
     *b = (struct builder){0};
+}
+
+/* ---- finding a table by its number */
+
+/* Its slot, or the free one where it would stand. */
+static struct builder_slot *find_slot(const struct builder *b, int level, uint64_t number)
+{
+    uint64_t hash = (number * VERSION_LEVELS + (uint64_t)level) * 0x9e3779b97f4a7c15ull;
+    for (size_t i = (size_t)(hash >> 32);; i++) {
+        struct builder_slot *s = &b->slots[i & (b->slot_count - 1)];
+        if (s->at == 0 || (s->number == number && s->level == level))
+            return s;
+    }
+}
+
+static void note_place(struct builder *b, int level, int at)
+{
+    uint64_t number = b->level[level].files[at]->number;
+    struct builder_slot *s = find_slot(b, level, number);
+    b->slots_used += s->at == 0;
+    *s = (struct builder_slot){.number = number, .level = level, .at = at + 1};
+}
+
+/* Room for one more, less than half of it used. */
+static void make_slots(struct builder *b)
+{
+    size_t files = 1;
+    if (b->slots && b->slots_used * 2 < b->slot_count)
+        return;
+    for (int i = 0; i < VERSION_LEVELS; i++)
+        files += (size_t)b->level[i].count;
+    b->slot_count = 64;
+    while (b->slot_count < files * 4)
+        b->slot_count *= 2;
+    free(b->slots);
+    b->slots = mem_zalloc(b->slot_count * sizeof *b->slots);
+    b->slots_used = 0;
+    for (int i = 0; i < VERSION_LEVELS; i++)
+        for (int j = 0; j < b->level[i].count; j++)
+            if (b->level[i].files[j])
+                note_place(b, i, j);
 }
 
 /* Takes a file out of its level; NULL where it is not there. */
 static struct table_file *take_out(struct builder *b, int level, uint64_t number)
 {
-    for (int i = 0; i < b->count[level]; i++) {
-        struct table_file *f = b->files[level][i];
-        if (f->number != number)
-            continue;
-        b->files[level][i] = b->files[level][--b->count[level]];
-        return f;
-    }
-    return NULL;
+    struct builder_slot *s = find_slot(b, level, number);
+    if (s->at <= 0)
+        return NULL;
+    struct table_file **place = &b->level[level].files[s->at - 1], *f = *place;
+    *place = NULL;
+    s->at = -1;
+    return f;
 }
 
 static void put_in(struct builder *b, int level, struct table_file *f)
 {
-    b->files[level] =
-        mem_realloc(b->files[level], (size_t)(b->count[level] + 1) * sizeof *b->files[level]);
-    b->files[level][b->count[level]++] = f;
+    struct builder_level *l = &b->level[level];
+    if (l->count == l->room) {
+        l->room = l->room * 2 + 8;
+        l->files = mem_realloc(l->files, (size_t)l->room * sizeof *l->files);
+    }
+    l->files[l->count++] = f;
+    note_place(b, level, l->count - 1);
+    make_slots(b);
 }
+
+/* ---- edits */
 
 static struct table_file *new_file(const struct edit_file *e)
 {
@@ -82,6 +131,7 @@ int builder_apply(struct builder *b, const struct edit *e)
 {
     struct table_file **out = mem_zalloc((size_t)e->deleted_count * sizeof *out);
     int n = 0, rc = 0;
+    make_slots(b);
     for (; n < e->deleted_count; n++) {
         out[n] = take_out(b, e->deleted[n].level, e->deleted[n].number);
         if (!out[n]) {
@@ -92,8 +142,15 @@ int builder_apply(struct builder *b, const struct edit *e)
         }
     }
     for (int i = 0; rc == 0 && i < e->added_count; i++) {
-        struct table_file *f = moved(out, n, e->added[i].number);
-        put_in(b, e->added[i].level, f ? f : new_file(&e->added[i]));
+        const struct edit_file *added = &e->added[i];
+        if (find_slot(b, added->level, added->number)->at > 0) {
+            rc = fail(STORE_ECORRUPT,
+                      "a MANIFEST record adds table %llu to level %d, which has it already",
+                      (unsigned long long)added->number, added->level);
+            break;
+        }
+        struct table_file *f = moved(out, n, added->number);
+        put_in(b, added->level, f ? f : new_file(added));
     }
     for (int i = 0; i < n; i++)
         if (out[i] && out[i]->refs == 0)
@@ -101,6 +158,8 @@ int builder_apply(struct builder *b, const struct edit *e)
     free(out);
     return rc;
 }
+
+/* ---- order */
 
 static int by_number(const void *a, const void *b)
 {
@@ -116,10 +175,41 @@ static int by_smallest(const void *a, const void *b)
     return ikey_compare(buf_slice(&x->smallest), buf_slice(&y->smallest));
 }
 
-static int check_order(const struct builder *b, int level)
+/* Closes the holes: of n files from `from` on those that are there move to `to`. Returns how many.
+ */
+static int close_holes(struct table_file **from, int n, struct table_file **to)
 {
-    for (int i = 1; i < b->count[level]; i++) {
-        const struct table_file *x = b->files[level][i - 1], *y = b->files[level][i];
+    int kept = 0;
+    for (int i = 0; i < n; i++)
+        if (from[i])
+            to[kept++] = from[i];
+    return kept;
+}
+
+/* What the base listed is in order; what was added is brought into order and merged in. */
+static void sort_level(struct builder_level *l, int (*compare)(const void *, const void *))
+{
+    if (l->count == 0)
+        return;
+    struct table_file **all = mem_alloc((size_t)l->count * sizeof *all);
+    int old = close_holes(l->files, l->sorted, l->files);
+    int new = close_holes(l->files + l->sorted, l->count - l->sorted, l->files + old);
+    struct table_file **a = l->files, **b = l->files + old;
+    qsort(b, (size_t) new, sizeof *b, compare);
+    for (int i = 0, j = 0; i < old || j < new;)
+        if (j == new || (i < old && compare(&a[i], &b[j]) <= 0))
+            all[i + j] = a[i], i++;
+        else
+            all[i + j] = b[j], j++;
+    free(l->files);
+    l->files = all;
+    l->count = l->sorted = old + new;
+}
+
+static int check_order(const struct builder_level *l, int level)
+{
+    for (int i = 1; i < l->count; i++) {
+        const struct table_file *x = l->files[i - 1], *y = l->files[i];
         if (ikey_compare(buf_slice(&x->largest), buf_slice(&y->smallest)) >= 0)
             return fail(STORE_ECORRUPT, "tables %llu and %llu of level %d overlap",
                         (unsigned long long)x->number, (unsigned long long)y->number, level);
@@ -130,10 +220,8 @@ static int check_order(const struct builder *b, int level)
 int builder_finish(struct builder *b, struct version_set *set, struct version **out)
 {
     for (int i = 0; i < VERSION_LEVELS; i++) {
-        if (b->count[i] > 1)
-            qsort(b->files[i], (size_t)b->count[i], sizeof *b->files[i],
-                  i == 0 ? by_number : by_smallest);
-        int rc = i > 0 ? check_order(b, i) : 0;
+        sort_level(&b->level[i], i == 0 ? by_number : by_smallest);
+        int rc = i > 0 ? check_order(&b->level[i], i) : 0;
         if (rc)
             return rc;
     }
@@ -141,9 +229,9 @@ int builder_finish(struct builder *b, struct version_set *set, struct version **
     atomic_init(&v->refs, 1);
     v->set = set;
     for (int i = 0; i < VERSION_LEVELS; i++) {
-        v->level[i] = (struct version_level){.files = b->files[i], .count = b->count[i]};
-        b->files[i] = NULL;
-        b->count[i] = 0;
+        struct builder_level *l = &b->level[i];
+        v->level[i] = (struct version_level){.files = l->files, .count = l->count};
+        *l = (struct builder_level){0};
         for (int j = 0; j < v->level[i].count; j++) {
             v->level[i].files[j]->refs++;
             v->level[i].bytes += v->level[i].files[j]->size;

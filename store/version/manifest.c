@@ -159,10 +159,22 @@ static int roll(struct version_set *s)
     return rc;
 }
 
+/* 0, or why the MANIFEST is not written any more. mu held. */
+static int check_whole(const struct version_set *s)
+{
+    if (s->broken)
+        fail(s->broken,
+             "%s: MANIFEST-%06llu is not written any more after an error; open the store again",
+             s->dir, (unsigned long long)s->manifest_number);
+    return s->broken;
+}
+
 int set_roll(struct version_set *s)
 {
     begin_apply(s);
-    int rc = s->broken ? s->broken : roll(s);
+    int rc = check_whole(s);
+    if (rc == 0)
+        rc = roll(s);
     end_apply(s);
     return rc;
 }
@@ -207,7 +219,7 @@ int set_apply(struct version_set *s, struct edit *e)
     bool undone;
     begin_apply(s);
     builder_init(&b, s->current);
-    int rc = s->broken;
+    int rc = check_whole(s);
     if (rc)
         goto out;
     rc = builder_apply(&b, e);
@@ -229,11 +241,11 @@ int set_apply(struct version_set *s, struct edit *e)
     }
     note_edit(s, e);
     set_install(s, v);
-    if (s->manifest_log.end > s->manifest_base + ROLL_BYTES) {
-        rc = roll(s);
-        if (!s->broken) /* without space for a new one the old one only grows longer */
-            rc = 0;
-    }
+    /* The edit is on disk and in force whatever becomes of this: whoever made it must go on as
+     * after a success (its memtable is in a table). Where it fails for want of space the
+     * old one only grows longer; else `broken` stops the next edit. */
+    if (s->manifest_log.end > s->manifest_base + ROLL_BYTES)
+        roll(s);
 out:
     end_apply(s);
     builder_free(&b);

@@ -55,7 +55,9 @@ int set_open(struct version_set *s);
 int set_roll(struct version_set *s);
 /* Applies the edit to `current`: writes it to the MANIFEST, syncs that, installs the new version.
  * Fills in next_file (and log_number where the edit has none). mu held at entry and exit, let go of
- * during the write; calls queue. Each `last_sequence` is the caller's to set. */
+ * during the write; calls queue. On error the edit is not in force (but may be on
+ * disk), and no later one is taken until the store is opened again; 0 also where a roll behind it
+ * failed: then only later ones are refused. Each `last_sequence` is the caller's to set. */
 int set_apply(struct version_set *s, struct edit *e);
 /* Makes a version (with one reference, which the set takes over) the current one. mu held. */
 void set_install(struct version_set *s, struct version *v);
