@@ -66,8 +66,8 @@ struct store_options {
         zero_ahead_bytes; /* default 1 MiB: zeroes written ahead in a log that is synced; 0: off */
     size_t max_unsynced_bytes; /* default 32 MiB: plain writers wait for a running sync beyond it */
     uint64_t reserve_bytes; /* kept for deletes on a full disk; 0: nothing; default
-                               STORE_RESERVE_AUTO: a compaction's worth (30 MiB with the other
-                               defaults), at most 1/16 of the disk */
+                               STORE_RESERVE_AUTO: a compaction's worth (62 MiB with the other
+                               defaults), at most 1/8 of the disk */
     struct env *env;        /* default env_posix() */
     void (*log)(void *arg, const char *line); /* events, one line each; default: the file LOG */
     void *log_arg;

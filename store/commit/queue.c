@@ -199,6 +199,10 @@ static int commit_group(struct store *s, struct group *g)
         }
     }
     atomic_store_explicit(&s->last_sequence, after, memory_order_release);
+    if (!g->puts && space_is_low(&s->space) && !s->reclaim.wanted) {
+        s->reclaim.wanted = true;
+        background_schedule(s);
+    }
     return 0;
 }
 
@@ -242,6 +246,7 @@ static int admit(struct store *s, const struct store_writer *leader)
     pthread_mutex_lock(&s->mu);
     if (enough) { /* what failed for want of space is tried again now, not after its pause */
         s->flush_lacks_space = s->compaction_lacks_space = false;
+        reclaim_note_space(s);
         background_retry(s);
     }
     return enough ? s->background_error : -ENOSPC;
@@ -273,6 +278,7 @@ static void lead(struct store *s, struct store_writer *leader)
     if (rc == 0 && g.batch)
         rc = commit_group(s, &g);
     if (space_lacks(rc) && !s->background_error) {
+        reclaim_note_space(s);
         if (g.puts && space_is_low(&s->space))
             rc = split_group(s, leader, &g, rc);
         s->stats.space_refused += rc != 0;

@@ -45,7 +45,7 @@ void background_schedule(struct store *s)
         return;
     if (s->immutable_count > 0)
         pthread_cond_signal(&s->background->flush_work);
-    if (compaction_needed(s))
+    if (compaction_needed(s) || s->reclaim.wanted)
         pthread_cond_signal(&s->background->compact_work);
 }
 
@@ -101,6 +101,7 @@ static enum outcome outcome_of(struct store *s, int rc, const char *what)
     pthread_mutex_unlock(&s->mu);
     bool again = space_ran_out(s, true, what);
     pthread_mutex_lock(&s->mu);
+    reclaim_note_space(s);
     return again ? NEXT_TRY : LATER_TRY;
 }
 
@@ -154,17 +155,46 @@ static void *flush_thread(void *arg)
     return NULL;
 }
 
-static enum outcome compact_once(struct store *s, struct compaction *c)
+/* A compaction ended with `rc`. mu held at entry and exit, let go of meanwhile. */
+static enum outcome compacted(struct store *s, int rc)
 {
-    int rc = compaction_run(s, c);
     enum outcome outcome = outcome_of(s, rc, "compaction");
     s->compaction_lacks_space = outcome == LATER_TRY;
     if (rc && outcome == ENDED && rc != -ECANCELED)
         store_set_error(s, rc, "compaction");
-    compaction_end(s, c);
     pthread_cond_broadcast(&s->background_changed);
     background_delete_obsolete(s);
     return outcome;
+}
+
+static enum outcome compact_once(struct store *s, struct compaction *c)
+{
+    if (compaction_needed(s)) /* perhaps there is one for another thread, too */
+        pthread_cond_signal(&s->background->compact_work);
+    int rc = compaction_run(s, c);
+    compaction_end(s, c);
+    return compacted(s, rc);
+}
+
+/* What there is to do now, done. *idle: nothing. mu held at entry and exit, let go of meanwhile. */
+static enum outcome compact_something(struct store *s, bool *idle)
+{
+    int rc = 0;
+    bool stopped = s->background_error != 0;
+    enum reclaim_result reclaimed = stopped ? RECLAIM_NOTHING : reclaim_step(s, &rc);
+    *idle = false;
+    if (reclaimed == RECLAIM_GOES_ON)
+        return compacted(s, rc);
+    struct compaction *c = stopped || s->background_error ? NULL : compaction_pick(s);
+    if (c)
+        return compact_once(s, c);
+    if (can_delete(s))
+        background_delete_obsolete(s);
+    else if (reclaimed == RECLAIM_WAITS)
+        return LATER_TRY;
+    else
+        *idle = true;
+    return ENDED;
 }
 
 static void *compact_thread(void *arg)
@@ -174,22 +204,15 @@ static void *compact_thread(void *arg)
     unsigned pause_ms = 0;
     pthread_mutex_lock(&s->mu);
     while (!b->stop) {
-        struct compaction *c = s->background_error ? NULL : compaction_pick(s);
-        if (!c && can_delete(s)) {
-            background_delete_obsolete(s);
-            continue;
-        }
-        if (!c) {
+        bool idle;
+        enum outcome outcome = compact_something(s, &idle);
+        if (idle && !b->stop)
             pthread_cond_wait(&b->compact_work, &s->mu);
-            continue;
-        }
-        if (compaction_needed(s))
-            pthread_cond_signal(
-                &b->compact_work); /* perhaps there is one for another thread, too */
-        if (compact_once(s, c) != LATER_TRY)
-            pause_ms = 0;
-        else if (!b->stop && s->compaction_lacks_space)
+        else if (outcome == LATER_TRY && !b->stop)
             pause_for_space(&s->mu, &b->compact_work, &pause_ms);
+        if (!idle && outcome == ENDED &&
+            !space_is_low(&s->space)) /* (else the next may fail, too) */
+            pause_ms = 0;
     }
     pthread_mutex_unlock(&s->mu);
     return NULL;

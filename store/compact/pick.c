@@ -220,6 +220,14 @@ static struct compaction *pick_in_level(struct store *s, int level)
     return NULL;
 }
 
+/* Which of two levels comes first. Where a compaction has failed for want of space the deeper one:
+ * it needs less at a time, often only a new place in the MANIFEST, and what it moves away level 0
+ * does not have to write anew. */
+static bool comes_before(const struct store *s, int level, int other)
+{
+    return s->compaction_lacks_space ? level > other : score_of(s, level) > score_of(s, other);
+}
+
 struct compaction *compaction_pick(struct store *s)
 {
     bool tried[VERSION_LEVELS] = {false};
@@ -227,7 +235,7 @@ struct compaction *compaction_pick(struct store *s)
         int best = -1;
         for (int level = 0; level < VERSION_LEVELS - 1; level++)
             if (!tried[level] && score_of(s, level) >= 1 &&
-                (best < 0 || score_of(s, level) > score_of(s, best)))
+                (best < 0 || comes_before(s, level, best)))
                 best = level;
         if (best < 0)
             return NULL;

@@ -19,6 +19,7 @@
 #include "../store.h"
 #include "../version/file_name.h"
 #include "../version/version_set.h"
+#include "../compact/reclaim.h"
 #include "space.h"
 
 /* A log file that may still be needed: the current one, or one whose memtable is not in a table
@@ -86,6 +87,7 @@ struct store {
     bool flush_lacks_space, compaction_lacks_space;
     uint64_t flush_tries; /* flushes ended, well or not */
     struct space space;
+    struct reclaim reclaim;
 
     /* commit/ */
     struct commit_queue *queue;

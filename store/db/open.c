@@ -134,6 +134,7 @@ static void store_free(struct store *s)
     pthread_cond_destroy(&s->background_changed);
     pthread_mutex_destroy(&s->info_mu);
     space_free(&s->space);
+    buf_free(&s->reclaim.after);
     pthread_mutex_destroy(&s->view_mu);
     pthread_mutex_destroy(&s->mu);
     free(s->background_text);

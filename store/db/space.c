@@ -45,19 +45,19 @@ static bool give_up_reserve(struct store *s)
     return given;
 }
 
-/* By default enough for a usual compaction of level 0 whose outputs are as large as its inputs. */
+/* By default enough for a compaction of level 0 whose outputs are as large as its inputs. */
 static uint64_t wanted(const struct store_options *o)
 {
-    return o->reserve_bytes == STORE_RESERVE_AUTO ? o->memtable_bytes * (uint64_t)o->l0_compact +
-                                                        o->level_base_bytes + 2 * o->table_bytes
-                                                  : o->reserve_bytes;
+    return o->reserve_bytes == STORE_RESERVE_AUTO
+               ? o->memtable_bytes * (uint64_t)o->l0_stop + o->level_base_bytes + 2 * o->table_bytes
+               : o->reserve_bytes;
 }
 
 static void bound_by_disk(struct store *s)
 {
     struct env_space on_disk;
-    if (env_space(s->env, s->dir, &on_disk) == 0 && s->space.reserve > on_disk.total / 16)
-        s->space.reserve = on_disk.total / 16;
+    if (env_space(s->env, s->dir, &on_disk) == 0 && s->space.reserve > on_disk.total / 8)
+        s->space.reserve = on_disk.total / 8;
 }
 
 void space_open(struct store *s)

@@ -6,8 +6,9 @@
  * one of these lacks space ("held" becomes false); it is made anew once there is space for it.
  *
  * `low` begins with the first -ENOSPC and ends when the disk has some space beside the reserve and
- * the reserve is held. While it lasts, only the commit leader looks at the disk, and only for
- * writers that put something. Without a reserve there is no `low`: each write tries. */
+ * the reserve is held. While it lasts, the commit leader looks at the disk for each write that puts
+ * something, and compact/reclaim.h before each step. Without a reserve there is no `low`: each
+ * write tries. */
 #ifndef STORE_DB_SPACE_H
 #define STORE_DB_SPACE_H
 

@@ -132,6 +132,17 @@ static int put_patiently(int i)
     return rc;
 }
 
+/* What others put while there is space may stand in the way for a moment. */
+static int drop_patiently(int i)
+{
+    int rc = drop(i);
+    for (int tries = 0; rc == -ENOSPC && tries < 3000; tries++) {
+        usleep(1000);
+        rc = drop(i);
+    }
+    return rc;
+}
+
 static bool exists(const char *name)
 {
     char *path = mem_printf(DIR "/%s", name);
@@ -179,15 +190,11 @@ START_TEST(deletes_go_on_when_the_disk_is_full_and_bring_the_space_back)
         ck_assert_msg(drop(i) == 0, "delete %d of %d: %s", i, n, fail_text());
     must_have(store, 0, kept);
     must_lack(store, kept, n);
-    int rc = store_compact(store, slice_of(NULL, 0), slice_of(NULL, 0));
-    ck_assert_msg(rc == 0, "compact: %s", fail_text());
     ck_assert_msg(put_patiently(kept) == 0, "%s", fail_text());
     for (int i = kept + 1; i < n / 2; i++)
         ck_assert_msg(put_patiently(i) == 0, "%s", fail_text());
     store_get_stats(store, &stats);
     ck_assert_uint_ge(stats.space_refused, 2);
-    ck_assert(!stats.space_low);
-    ck_assert(exists("RESERVE"));
     ck_assert_int_eq(store_sync(store, 0), 0);
     check_copy(SIM_LOSE_ALL, 0, n / 2, n);
 }
@@ -201,9 +208,32 @@ START_TEST(a_full_disk_that_gets_space_from_outside_needs_no_reopen)
     for (int i = n + 1; i < n + 200; i++)
         ck_assert_msg(put_patiently(i) == 0, "%s", fail_text());
     ck_assert_int_eq(store_flush(store), 0);
+    struct store_stats stats;
+    store_get_stats(store, &stats);
+    ck_assert(!stats.space_low);
+    ck_assert(exists("RESERVE"));
     must_have(store, 0, n + 200);
     ck_assert_int_eq(store_sync(store, 0), 0);
     check_copy(SIM_LOSE_ALL, 0, n + 200, n + 201);
+}
+END_TEST
+
+/* They are so few that no memtable would be full for a long time. */
+START_TEST(few_deletes_bring_their_space_back_by_themselves)
+{
+    struct store_batch b = STORE_BATCH_INIT;
+    char room[16];
+    int n = fill();
+    for (int i = n / 4; i < n / 2; i++)
+        store_batch_delete(&b, key_at(i, room));
+    ck_assert_int_eq(store_write(store, &b, false), 0);
+    ck_assert_msg(put_patiently(n) == 0, "%s", fail_text());
+    for (int i = n + 1; i < n + n / 8; i++)
+        ck_assert_msg(put_patiently(i) == 0, "%s", fail_text());
+    must_have(store, 0, n / 4);
+    must_lack(store, n / 4, n / 2);
+    must_have(store, n / 2, n + n / 8);
+    store_batch_free(&b);
 }
 END_TEST
 
@@ -233,7 +263,6 @@ START_TEST(a_full_disk_is_opened_and_deletes_work)
     must_have(store, 0, n);
     for (int i = 0; i < n; i++)
         ck_assert_msg(drop(i) == 0, "delete %d: %s", i, fail_text());
-    ck_assert_int_eq(store_compact(store, slice_of(NULL, 0), slice_of(NULL, 0)), 0);
     ck_assert_msg(put_patiently(n) == 0, "%s", fail_text());
     must_lack(store, 0, n);
     must_have(store, n, n + 1);
@@ -495,7 +524,7 @@ static void *put_all_the_time(void *arg)
     return NULL;
 }
 
-START_TEST(deletes_never_fail_beside_writers_that_fill_the_disk)
+START_TEST(deletes_get_through_beside_writers_that_fill_the_disk)
 {
     struct member crowd[CROWD];
     int n = fill();
@@ -504,7 +533,7 @@ START_TEST(deletes_never_fail_beside_writers_that_fill_the_disk)
         ck_assert_int_eq(pthread_create(&crowd[t].thread, NULL, put_all_the_time, &crowd[t]), 0);
     }
     for (int i = 0; i < n; i++)
-        MUST(drop(i) == 0, "delete %d of %d: %s", i, n, fail_text());
+        MUST(drop_patiently(i) == 0, "delete %d of %d: %s", i, n, fail_text());
     for (int t = 0; t < CROWD; t++) {
         __atomic_store_n(&crowd[t].stop, true, __ATOMIC_RELAXED);
         pthread_join(crowd[t].thread, NULL);
@@ -523,6 +552,7 @@ int main(void)
     tcase_add_test(full, reads_go_on_when_the_disk_is_full);
     tcase_add_test(full, deletes_go_on_when_the_disk_is_full_and_bring_the_space_back);
     tcase_add_test(full, a_full_disk_that_gets_space_from_outside_needs_no_reopen);
+    tcase_add_test(full, few_deletes_bring_their_space_back_by_themselves);
     tcase_add_test(full, what_is_marked_reclaim_may_put_on_a_full_disk);
     tcase_add_test(full, a_full_disk_is_opened_and_deletes_work);
     tcase_add_test(full, a_full_disk_without_a_reserve_loses_nothing);
@@ -534,7 +564,7 @@ int main(void)
     tcase_add_test(background, a_manifest_record_without_space_is_tried_again);
     tcase_add_test(background, tables_that_found_no_space_are_deleted);
     tcase_add_test(random, space_that_comes_and_goes_loses_nothing);
-    tcase_add_test(random, deletes_never_fail_beside_writers_that_fill_the_disk);
+    tcase_add_test(random, deletes_get_through_beside_writers_that_fill_the_disk);
     for (int i = 0; i < 4; i++) {
         tcase_set_timeout(all[i], i == 3 ? 300 : 60);
         tcase_add_checked_fixture(all[i], set_up, tear_down);
