@@ -128,12 +128,12 @@ test: deps-test ## Install what is missing, build, and run all tests
 
 .PHONY: test-programs unit-programs
 unit-programs: $(UNIT_BIN)
-test-programs: unit-programs $(MOUNT_BIN) $(BUILD)/store-bench
+test-programs: unit-programs $(MOUNT_BIN) $(BUILD)/mount-tests/bench/ops $(BUILD)/store-bench
 
 unit: unit-programs ## Run the unit tests
 	@BUILD=$(BUILD) sh .ci/run-tests unit
 
-mount-test: all $(MOUNT_BIN) ## Run the tests on a real mount (one of them: T=git)
+mount-test: all $(MOUNT_BIN) $(BUILD)/mount-tests/bench/ops ## Run the tests on a real mount (one of them: T=git)
 	@BUILD=$(BUILD) T=$(T) sh .ci/run-tests mount
 
 asan: ## Unit tests under AddressSanitizer and UBSan

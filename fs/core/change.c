@@ -2,9 +2,15 @@
  * concerns. */
 #include "fs_internal.h"
 
+/* What most changes need: memory is asked for once. */
+#define USUAL_BATCH 512
+#define USUAL_VALUE 256
+
 void change_begin(struct change *c, struct fs *fs)
 {
     *c = (struct change){.fs = fs};
+    buf_reserve(&c->batch.rep, USUAL_BATCH);
+    buf_reserve(&c->value, USUAL_VALUE);
 }
 
 void change_drop(struct change *c)

@@ -1,0 +1,66 @@
+#!/bin/bash
+# What an operation costs in counts that do not depend on the machine: the kernel's requests, and the daemon's calls to the disk and
+# to other threads. They may not grow; a change that makes one grow changes it here, and says why.
+. "$(dirname "$0")/lib.sh"
+[ -n "$native" ] && { echo "skipped: counts the daemon's work; there is none"; exit 77; }
+command -v strace >/dev/null || { echo "skipped: no strace"; exit 77; }
+n=2000 # operations of each kind; those with fsync: a quarter
+
+# per_operation DIVISOR: of lines "count name", what comes to a tenth for each operation at least, as "name count"
+per_operation() {
+    awk -v n="$1" '$1 / n >= 0.1 { printf "%s %.1f\n", $2, $1 / n }' | sed 's/\.0$//' | sort | tr '\n' ' ' | sed 's/ $//'
+}
+expect() { # NAME WANTED GOT
+    check "$1: $2" [ "$3" = "$2" ]
+    [ "$3" = "$2" ] || echo "    it is: $3"
+}
+# requests DIVISOR WANTED OPERATION...: opcodes of the kernel's requests; forgetting is left out (the kernel does it when it likes)
+requests() {
+    local divisor=$1 wanted=$2
+    shift 2
+    "$skeinfs" mount -f -o debug "$work/requests" "$mp" 2>"$work/debug" &
+    for _ in $(seq 100); do
+        mounted && break
+        sleep 0.05
+    done
+    "$bin/mount-tests/bench/ops" "$mp" 1 "$n" "$@" >"$work/output" || failures=$((failures + 1))
+    umount "$mp"
+    wait
+    rm -r "$work/requests"
+    expect "requests of $*" "$wanted" "$(grep -aoE 'opcode: [A-Z_]+' "$work/debug" | grep -v FORGET | sort | uniq -c |
+        awk '{ print $1, $3 }' | per_operation "$divisor")"
+}
+requests $n "GETATTR 2 LOOKUP 1 MKNOD 1 UNLINK 1" create unlink-empty
+requests $n "GETATTR 2 LOOKUP 1 MKDIR 1 RMDIR 1" mkdir rmdir
+requests $n "WRITE 1" overwrite
+requests $n "WRITE 1" append
+requests $((n / 4)) "FSYNC 1 WRITE 1" append+fsync
+requests $((n / 4)) "FSYNC 1 GETATTR 2 GETXATTR 1 LOOKUP 1 MKNOD 1 UNLINK 1 WRITE 1" create4k+fsync
+# stat once after the write, and cold; read once, and cold; all else is in the kernel's caches
+requests $n "GETATTR 4 GETXATTR 1 LOOKUP 4 MKNOD 1 READ 1 RENAME 1 UNLINK 1 WRITE 1" create4k stat-warm read-warm read-cold stat-cold \
+    rename unlink
+
+# calls DIVISOR WANTED OPERATION...: the daemon's calls, also of its threads
+calls() {
+    local divisor=$1 wanted=$2
+    shift 2
+    "$skeinfs" mount -o commit=3600 "$work/calls" "$mp" || exit 1
+    strace -f -c -U calls,name -e trace=pwrite64,fdatasync,fsync,pread64,futex,mmap -o "$work/trace" -p "$(tr -dc 0-9 <"$work/calls/kv/LOCK")" \
+        2>"$work/strace.err" &
+    local tracer=$!
+    for _ in $(seq 100); do
+        grep -q attached "$work/strace.err" 2>/dev/null && break
+        sleep 0.1
+    done
+    sleep 0.2
+    "$bin/mount-tests/bench/ops" "$mp" 1 "$n" "$@" >"$work/output" || failures=$((failures + 1))
+    kill "$tracer"
+    wait "$tracer" 2>/dev/null
+    "$skeinfs" umount "$mp"
+    rm -r "$work/calls"
+    expect "calls of $*" "$wanted" "$(awk '$1 ~ /^[0-9]+$/ && $2 != "total" { print $1, $2 }' "$work/trace" | per_operation "$divisor")"
+}
+calls $n "pwrite64 2" create unlink-empty
+calls $n "pwrite64 1" overwrite
+calls $((n / 4)) "fdatasync 1 pwrite64 1" append+fsync
+done_testing
