@@ -65,10 +65,10 @@ struct store_options {
     size_t
         zero_ahead_bytes; /* default 1 MiB: zeroes written ahead in a log that is synced; 0: off */
     size_t max_unsynced_bytes; /* default 32 MiB: plain writers wait for a running sync beyond it */
-    uint64_t reserve_bytes; /* kept for deletes on a full disk; 0: nothing; default
-                               STORE_RESERVE_AUTO: a compaction's worth (62 MiB with the other
-                               defaults), at most 1/8 of the disk */
-    struct env *env;        /* default env_posix() */
+    uint64_t reserve_bytes;    /* kept for deletes on a full disk; 0: nothing; default
+                                  STORE_RESERVE_AUTO: a compaction's worth (62 MiB with the other
+                                  defaults), at most 1/8 of the disk */
+    struct env *env;           /* default env_posix() */
     void (*log)(void *arg, const char *line); /* events, one line each; default: the file LOG */
     void *log_arg;
 };
@@ -217,6 +217,7 @@ int store_compact(struct store *s, struct slice from, struct slice to);
  * itself nor call the store. Who serves requests with few threads lets another one go on meanwhile.
  * NULL: none. */
 void store_on_wait(void (*hook)(void));
+void store_about_to_wait(void); /* calls it: for those who wait for locks of their own */
 
 /* Counters since open. */
 struct store_stats {

@@ -101,9 +101,9 @@ int fs_setattr(struct fs *fs, uint64_t ino, const struct stat *in, unsigned what
     struct node *n = node_pin(fs, ino);
     if (!n)
         return -ESTALE;
-    pthread_rwlock_wrlock(&n->op);
+    node_lock(n);
     int rc = setattr_locked(fs, n, in, what);
-    pthread_rwlock_unlock(&n->op);
+    node_unlock(n);
     if (rc == 0)
         node_stat(n, st);
     node_unpin(fs, n);

@@ -84,7 +84,7 @@ ssize_t fs_read(struct fs *fs, uint64_t ino, void *p, size_t size, uint64_t off)
     int rc = 0;
     if (!n)
         return -ESTALE;
-    pthread_rwlock_rdlock(&n->op);
+    node_lock_shared(n);
     uint64_t end = n->inode.size;
     if (S_ISDIR(n->type))
         rc = -EISDIR;
@@ -97,7 +97,7 @@ ssize_t fs_read(struct fs *fs, uint64_t ino, void *p, size_t size, uint64_t off)
         memset(p, 0, size);
         rc = one ? read_one(fs, ino, p, size, off) : read_many(fs, ino, p, size, off);
     }
-    pthread_rwlock_unlock(&n->op);
+    node_unlock(n);
     node_unpin(fs, n);
     return rc ? fs_error(fs, ino, rc) : (ssize_t)size;
 }
@@ -212,11 +212,11 @@ int fs_write(struct fs *fs, uint64_t ino, const void *p, size_t size, uint64_t o
     struct node *n = node_pin(fs, ino);
     if (!n)
         return -ESTALE;
-    pthread_rwlock_wrlock(&n->op);
+    node_lock(n);
     int rc = !S_ISREG(n->type) ? -EINVAL
              : size == 0       ? 0
                                : write_locked(fs, n, p, size, off, kill_priv);
-    pthread_rwlock_unlock(&n->op);
+    node_unlock(n);
     node_unpin(fs, n);
     return fs_error(fs, ino, rc);
 }

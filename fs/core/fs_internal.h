@@ -78,6 +78,36 @@ struct fs {
     struct commit_timer *timer; /* timer.c */
 };
 
+/* ---- locks that may be held for long, by somebody who commits: who has to wait says so first, and
+ * other requests go on (store_on_wait in store.h) */
+
+static inline void lock_waiting(pthread_mutex_t *mu)
+{
+    if (pthread_mutex_trylock(mu)) {
+        store_about_to_wait();
+        pthread_mutex_lock(mu);
+    }
+}
+/* node.op */
+static inline void node_lock(struct node *n)
+{
+    if (pthread_rwlock_trywrlock(&n->op)) {
+        store_about_to_wait();
+        pthread_rwlock_wrlock(&n->op);
+    }
+}
+static inline void node_lock_shared(struct node *n)
+{
+    if (pthread_rwlock_tryrdlock(&n->op)) {
+        store_about_to_wait();
+        pthread_rwlock_rdlock(&n->op);
+    }
+}
+static inline void node_unlock(struct node *n)
+{
+    pthread_rwlock_unlock(&n->op);
+}
+
 /* ---- node.c */
 
 void node_table_init(struct fs *fs);

@@ -107,9 +107,9 @@ int fs_make(struct fs *fs, const struct fs_caller *who, uint64_t dir, const char
     struct node *d = node_pin(fs, dir);
     if (!d)
         return -ESTALE;
-    pthread_rwlock_wrlock(&d->op);
+    node_lock(d);
     int rc = make_in(fs, who, d, name, mode, rdev, target, st);
-    pthread_rwlock_unlock(&d->op);
+    node_unlock(d);
     node_unpin(fs, d);
     return rc;
 }
@@ -162,11 +162,11 @@ int fs_link(struct fs *fs, uint64_t ino, uint64_t dir, const char *name, struct 
     if (rc == 0 && !S_ISDIR(d->type))
         rc = -ENOTDIR;
     if (rc == 0) {
-        pthread_rwlock_wrlock(&d->op);
-        pthread_rwlock_wrlock(&n->op);
+        node_lock(d);
+        node_lock(n);
         rc = link_in(fs, n, d, name);
-        pthread_rwlock_unlock(&n->op);
-        pthread_rwlock_unlock(&d->op);
+        node_unlock(n);
+        node_unlock(d);
     }
     if (rc == 0) {
         node_add_lookup(fs, n);

@@ -37,19 +37,19 @@ static bool is_under(struct fs *fs, struct node *below, struct node *above)
 static void lock_dirs(struct fs *fs, struct node *a, struct node *b)
 {
     if (a == b) {
-        pthread_rwlock_wrlock(&a->op);
+        node_lock(a);
         return;
     }
     bool a_first = is_under(fs, b, a) || (!is_under(fs, a, b) && a->ino < b->ino);
-    pthread_rwlock_wrlock(a_first ? &a->op : &b->op);
-    pthread_rwlock_wrlock(a_first ? &b->op : &a->op);
+    node_lock(a_first ? a : b);
+    node_lock(a_first ? b : a);
 }
 
 static void unlock_dirs(struct node *a, struct node *b)
 {
-    pthread_rwlock_unlock(&a->op);
+    node_unlock(a);
     if (a != b)
-        pthread_rwlock_unlock(&b->op);
+        node_unlock(b);
 }
 
 /* Directories before files, then by number. Two directories here are never above one another
@@ -67,9 +67,9 @@ static void lock_children(struct node *a, struct node *b)
         a = b;
         b = t;
     }
-    pthread_rwlock_wrlock(&a->op);
+    node_lock(a);
     if (b)
-        pthread_rwlock_wrlock(&b->op);
+        node_lock(b);
 }
 
 /* ---- checks */
@@ -208,9 +208,9 @@ static int rename_locked(struct fs *fs, struct end *from, struct end *to, unsign
         rc = check_replace(from->n, to->n);
     if (rc == 0)
         rc = commit_rename(fs, from, to, flags);
-    pthread_rwlock_unlock(&from->n->op);
+    node_unlock(from->n);
     if (to->n)
-        pthread_rwlock_unlock(&to->n->op);
+        node_unlock(to->n);
     return rc;
 }
 
@@ -228,7 +228,7 @@ static int check_names(const char *name, const char *new_name)
 static int try_rename(struct fs *fs, struct end *from, struct end *to, unsigned flags, bool with_mu)
 {
     if (with_mu)
-        pthread_mutex_lock(&fs->rename_mu);
+        lock_waiting(&fs->rename_mu);
     lock_dirs(fs, from->dir, to->dir);
     int rc = rename_locked(fs, from, to, flags, with_mu);
     unlock_dirs(from->dir, to->dir);

@@ -76,11 +76,11 @@ static int remove_locked(struct fs *fs, struct node *dir, const char *name, bool
     int rc = lookup_node(fs, dir, name, &n);
     if (rc)
         return rc;
-    pthread_rwlock_wrlock(&n->op);
+    node_lock(n);
     rc = check_kind(n, want_dir);
     if (rc == 0)
         rc = remove_name(fs, dir, name, n);
-    pthread_rwlock_unlock(&n->op);
+    node_unlock(n);
     node_unpin(fs, n);
     return rc;
 }
@@ -99,9 +99,9 @@ static int remove_entry(struct fs *fs, uint64_t dir, const char *name, bool want
     struct node *d = node_pin(fs, dir);
     if (!d)
         return -ESTALE;
-    pthread_rwlock_wrlock(&d->op);
+    node_lock(d);
     rc = remove_locked(fs, d, name, want_dir);
-    pthread_rwlock_unlock(&d->op);
+    node_unlock(d);
     node_unpin(fs, d);
     return rc;
 }

@@ -135,7 +135,7 @@ int fs_setxattr(struct fs *fs, uint64_t ino, const char *name, const void *value
     struct node *n = node_pin(fs, ino);
     if (!n)
         return -ESTALE;
-    pthread_rwlock_wrlock(&n->op);
+    node_lock(n);
     if (flags & (XATTR_CREATE | XATTR_REPLACE)) {
         rc = exists(fs, n, name);
         if (rc == 0 && (flags & XATTR_CREATE))
@@ -145,7 +145,7 @@ int fs_setxattr(struct fs *fs, uint64_t ino, const char *name, const void *value
     }
     if (rc == 0)
         rc = change_xattr(fs, n, name, &(struct slice){value, size});
-    pthread_rwlock_unlock(&n->op);
+    node_unlock(n);
     node_unpin(fs, n);
     return fs_error(fs, ino, rc);
 }
@@ -160,11 +160,11 @@ int fs_removexattr(struct fs *fs, uint64_t ino, const char *name)
     struct node *n = node_pin(fs, ino);
     if (!n)
         return -ESTALE;
-    pthread_rwlock_wrlock(&n->op);
+    node_lock(n);
     rc = exists(fs, n, name);
     if (rc == 0)
         rc = change_xattr(fs, n, name, NULL);
-    pthread_rwlock_unlock(&n->op);
+    node_unlock(n);
     node_unpin(fs, n);
     return fs_error(fs, ino, rc);
 }
