@@ -1,6 +1,7 @@
-/* A disk that is full, and then is not: writes that put get -ENOSPC, reads and deletes go on, what
- * was acknowledged stays (also in a store opened from a copy of the disk), and once there is space
- * the same open store takes writes again. After a failed fdatasync it does not, and says so.
+/* A disk that is full, and then is not (and, at the end, one that fails reads): writes that put get
+ * -ENOSPC, reads and deletes go on, what was acknowledged stays (also in a store opened from a copy
+ * of the disk), and once there is space the same open store takes writes again. After a failed
+ * fdatasync it does not, and says so.
  *
  * SEED= repeats a run, ITERATIONS= sets how many each random test makes. */
 #include <pthread.h>
@@ -505,6 +506,123 @@ START_TEST(space_that_comes_and_goes_loses_nothing)
 }
 END_TEST
 
+/* The calls that take space fail from the k-th on, so many in a row, wherever that falls. */
+struct window {
+    uint64_t skip, length; /* changed by the disk's callers in turn: atomic */
+};
+
+static int lack_space(void *arg, enum sim_call call, const char *path)
+{
+    struct window *w = arg;
+    (void)path;
+    if (call != SIM_WRITE && call != SIM_CREATE)
+        return 0;
+    if (__atomic_load_n(&w->skip, __ATOMIC_RELAXED) > 0) {
+        __atomic_fetch_sub(&w->skip, 1, __ATOMIC_RELAXED);
+        return 0;
+    }
+    if (__atomic_load_n(&w->length, __ATOMIC_RELAXED) == 0)
+        return 0;
+    __atomic_fetch_sub(&w->length, 1, __ATOMIC_RELAXED);
+    return -ENOSPC;
+}
+
+static void lack_space_for_a_while(uint64_t seed, uint64_t skip, uint64_t length)
+{
+    struct window w = {skip, length};
+    struct history h;
+    char *what = mem_printf("SEED=%llu calls %llu to %llu", (unsigned long long)seed,
+                            (unsigned long long)skip, (unsigned long long)(skip + length));
+    history_init(&h, seed, 2);
+    env_sim_set_hook(disk, lack_space, &w);
+    for (int i = 0; i < 60; i++) {
+        int rc = history_commit(&h, store, i % 2, i % 4 == 0);
+        MUST(rc == 0 || rc == -ENOSPC, "%s: %s", what, fail_text());
+    }
+    env_sim_set_hook(disk, NULL, NULL);
+    MUST(store_background_error(store) == 0, "%s: %s", what, fail_text());
+    int rc = -ENOSPC;
+    for (int i = 0; rc == -ENOSPC && i < 3000; i++) {
+        rc = history_commit(&h, store, 0, true);
+        if (rc)
+            usleep(1000);
+    }
+    MUST(rc == 0, "%s: with space again: %s", what, fail_text());
+    history_check(&h, store, history_acked(&h), what);
+    struct env *copy = env_sim_cut_copy(disk);
+    struct store_options with = options;
+    struct store *s;
+    env_sim_survive(copy, SIM_LOSE_ALL, seed);
+    with.env = copy;
+    MUST(store_open(DIR, &with, &s) == 0, "%s: open: %s", what, fail_text());
+    history_check(&h, s, history_acked_sync(&h), what);
+    store_close(s);
+    env_sim_free(copy);
+    history_free(&h);
+    free(what);
+}
+
+START_TEST(a_window_of_calls_without_space_loses_nothing)
+{
+    uint64_t seed = sim_env_number("SEED", (uint64_t)getpid());
+    struct sim_random r = {seed};
+    printf("SEED=%llu\n", (unsigned long long)seed);
+    for (uint64_t skip = 0; skip < iterations(120); skip++) {
+        lack_space_for_a_while(seed, skip, 1 + sim_below(&r, 30));
+        tear_down();
+        set_up();
+    }
+}
+END_TEST
+
+/* ---------------------------------------------------------------- failing reads */
+
+/* Each opening and reading of a file fails once while keys are read: the error is told, or the
+ * value is right; nothing stays wrong. Returns whether it came to the k-th. */
+static bool fail_read(enum sim_call call, uint64_t k, int n)
+{
+    struct buf value = BUF_INIT;
+    char room[16];
+    ck_assert_int_eq(store_close(store), 0);
+    open_store(); /* nothing is cached */
+    env_sim_fail(disk, call, env_sim_count(disk, call) + k, -EIO, SIM_DONE_NOTHING);
+    for (int i = 0; i < n; i++) {
+        int rc = store_get(store, NULL, key_at(i, room), &value);
+        ck_assert_msg(rc == 0 || rc == -EIO, "%s: %s", room, fail_text());
+        if (rc == 0)
+            ck_assert_int_eq(value.data[VALUE - 1], 'a' + i % 26);
+        else
+            ck_assert(env_sim_failed(disk));
+    }
+    bool failed = env_sim_failed(disk);
+    env_sim_fail(disk, call, 0, -EIO, SIM_DONE_NOTHING);
+    must_have(store, 0, n);
+    ck_assert_int_eq(store_background_error(store), 0);
+    ck_assert_int_eq(put(n, true), 0);
+    ck_assert_int_eq(drop(n), 0);
+    buf_free(&value);
+    return failed;
+}
+
+START_TEST(a_failed_read_is_told_and_changes_nothing)
+{
+    int n = 150;
+    uint64_t k = 1;
+    ck_assert_int_eq(store_close(store), 0);
+    options.l0_compact = 1000; /* compactions read, too: what they fail with ends all writing */
+    options.level_base_bytes = 64 << 20;
+    open_store();
+    for (int i = 0; i < n; i++)
+        ck_assert_int_eq(put(i, false), 0);
+    while (fail_read(SIM_READ, k, n))
+        k++;
+    ck_assert_uint_gt(k, 10);
+    for (k = 1; fail_read(SIM_OPEN, k, n);)
+        k++;
+    ck_assert_uint_gt(k, 1);
+}
+END_TEST
+
 /* Writers that put and writers that delete side by side, all the while the disk is full. */
 #define CROWD 4
 
@@ -564,6 +682,8 @@ int main(void)
     tcase_add_test(background, a_manifest_record_without_space_is_tried_again);
     tcase_add_test(background, tables_that_found_no_space_are_deleted);
     tcase_add_test(random, space_that_comes_and_goes_loses_nothing);
+    tcase_add_test(random, a_window_of_calls_without_space_loses_nothing);
+    tcase_add_test(random, a_failed_read_is_told_and_changes_nothing);
     tcase_add_test(random, deletes_get_through_beside_writers_that_fill_the_disk);
     for (int i = 0; i < 4; i++) {
         tcase_set_timeout(all[i], i == 3 ? 300 : 60);
