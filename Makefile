@@ -34,7 +34,7 @@ MOUNT_C := $(sort $(wildcard mount-tests/*.c))
 
 OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 UNIT_BIN := $(patsubst %.c,$(BUILD)/%,$(STORE_TESTS) $(FS_TESTS))
-MOUNT_BIN := $(patsubst %.c,$(BUILD)/%,$(MOUNT_C))
+MOUNT_BIN := $(patsubst %.c,$(BUILD)/%,$(MOUNT_C)) $(BUILD)/mount-tests/random_ops
 
 .PHONY: all help deps deps-test deps-ci mount umount test unit mount-test asan tsan clang bench format format-check \
         install clean
@@ -93,6 +93,10 @@ $(BUILD)/fs/tests/%: fs/tests/%.c $(call OBJ,$(FS_TEST_HELP) $(STORE_TEST_HELP))
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(CHECK_CFLAGS) $(FUSE_CFLAGS) -MMD -MP -MF $@.d $< \
 	    $(call OBJ,$(FS_TEST_HELP) $(STORE_TEST_HELP)) $(BUILD)/libfs.a $(BUILD)/libstore.a -o $@ $(CHECK_LIBS) $(FUSE_LIBS) $(STORE_LIBS) -lm
+
+$(BUILD)/mount-tests/random_ops: $(call OBJ,$(wildcard mount-tests/random_ops/*.c))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $^ -o $@
 
 $(BUILD)/mount-tests/%: mount-tests/%.c
 	@mkdir -p $(@D)

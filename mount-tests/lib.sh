@@ -61,12 +61,16 @@ done_testing() {
 }
 
 daemon_pid() { tr -dc 0-9 <"$store/kv/LOCK"; }
+# Nothing is left of the process, or only what init has yet to reap (that can take seconds): no thread but the first, no program.
+is_dead() {
+    [ -z "$(readlink "/proc/$1/exe")" ] && case $(echo /proc/"$1"/task/*) in */task/"$1" | *'*') true ;; *) false ;; esac
+}
 daemon_kill() {
     local pid
     pid=$(daemon_pid)
     [ -n "$pid" ] && [ "$(readlink "/proc/$pid/exe")" = "$skeinfs" ] || return 1
     kill -9 "$pid"
-    while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+    until is_dead "$pid"; do sleep 0.01; done
 }
 mount_again() {
     [ -n "$native" ] && return
