@@ -25,7 +25,8 @@ STORE_LIBS = -lisal -lsnappy -lpthread
 FIND_C = $(sort $(shell find $(1) -name '*.c'))
 STORE_SRC := $(filter-out store/tests/% store/bench/% store/fuzz/%,$(call FIND_C,store))
 FS_SRC := $(filter-out fs/tests/% fs/cmd/main.c,$(call FIND_C,fs))
-BENCH_SRC := $(call FIND_C,store/bench)
+BENCH_SRC := $(filter-out store/bench/peers/%,$(call FIND_C,store/bench))
+PEERS_SRC := $(call FIND_C,store/bench/peers)
 STORE_TESTS := $(sort $(wildcard store/tests/test_*.c))
 FS_TESTS := $(sort $(wildcard fs/tests/test_*.c))
 STORE_TEST_HELP := $(filter-out $(STORE_TESTS),$(wildcard store/tests/*.c))
@@ -36,7 +37,7 @@ OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 UNIT_BIN := $(patsubst %.c,$(BUILD)/%,$(STORE_TESTS) $(FS_TESTS))
 MOUNT_BIN := $(patsubst %.c,$(BUILD)/%,$(MOUNT_C)) $(BUILD)/mount-tests/random_ops
 
-.PHONY: all help deps deps-test deps-ci mount umount test unit mount-test asan tsan clang bench format format-check \
+.PHONY: all help deps deps-test deps-ci mount umount test unit mount-test asan tsan clang bench bench-store format format-check \
         install clean
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -51,6 +52,7 @@ help: ## List the targets
 
 DEPS = gcc libc6-dev pkg-config libfuse3-dev fuse3 libisal-dev libsnappy-dev
 DEPS_TEST = $(DEPS) git check rsync sqlite3 strace libleveldb-dev
+DEPS_BENCH = $(DEPS) libleveldb-dev librocksdb-dev gnuplot-nox
 DEPS_BENCH_MOUNT = $(DEPS) e2fsprogs xfsprogs bindfs git sqlite3 fio postgresql
 DEPS_CI = $(DEPS_TEST) clang clang-format libclang-rt-14-dev
 
@@ -82,6 +84,11 @@ $(BUILD)/skeinfs: $(call OBJ,fs/cmd/main.c) $(BUILD)/libfs.a $(BUILD)/libstore.a
 
 $(BUILD)/store-bench: $(call OBJ,$(BENCH_SRC)) $(BUILD)/libstore.a
 	$(CC) $(CFLAGS_ALL) $^ -o $@ $(STORE_LIBS) -lm
+
+# What is not installed is left out, with a line when it runs.
+$(BUILD)/bench-store: $(call OBJ,$(PEERS_SRC)) $(BUILD)/libstore.a
+	$(CC) $(CFLAGS_ALL) $^ -o $@ $(STORE_LIBS) $(if $(wildcard /usr/include/leveldb/c.h),-lleveldb) \
+	    $(if $(wildcard /usr/include/rocksdb/c.h),-lrocksdb)
 
 $(BUILD)/store/tests/%: store/tests/%.c $(call OBJ,$(STORE_TEST_HELP)) $(BUILD)/libstore.a
 	@mkdir -p $(@D)
@@ -177,6 +184,14 @@ bench-mount: ## Time skeinfs beside ext4, XFS, bindfs and an empty FUSE filesyst
 	@sh .ci/install-packages $(DEPS_BENCH_MOUNT)
 	@$(MAKE) --no-print-directory all $(BUILD)/mount-tests/bench/ops $(BUILD)/mount-tests/bench/maildir $(BUILD)/mount-tests/bench/null_fs
 	@BUILD=$(BUILD) bash mount-tests/bench/bench.sh
+
+bench-store: ## Time the store beside LevelDB and RocksDB (short: ROUNDS=1 NUM=50000 ONLY=read; see store/bench/README.md)
+	@sh .ci/install-packages $(DEPS_BENCH)
+	@$(MAKE) --no-print-directory $(BUILD)/bench-store
+	@mkdir -p $(BUILD)/bench
+	@DIR=$(BUILD)/bench $(foreach v,ROUNDS NUM VALUE MS ONLY ENGINES BEYOND MEMTABLE CACHE BLOCK TABLE BLOOM OPEN COMPRESS,$(v)="$($(v))") \
+	    $(BUILD)/bench-store
+	@cd $(BUILD)/bench && gnuplot $(CURDIR)/store/bench/peers/ratios.gp && echo "$(BUILD)/bench: table.txt results.csv ratios.png"
 
 bench: $(BUILD)/store-bench ## Build build/store-bench (takes db_bench's flags)
 
