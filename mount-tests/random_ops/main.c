@@ -75,6 +75,35 @@ static int is_gone(long rc)
     return rc == -ENOTCONN || rc == -ECONNABORTED || (rc == -EIO && stat(mount.dir, &st) != 0);
 }
 
+/* The kernel sends a write in parts, where it begins or ends within pages that it does not have. If
+ * the daemon goes between them the caller is told of the first ones: they are done, the rest is
+ * what got no answer. */
+static int is_cut_short(const struct op *op, long rc)
+{
+    struct stat st;
+    return (op->kind == OP_WRITE || op->kind == OP_APPEND || op->kind == OP_SLOT_WRITE) && rc > 0 &&
+           (size_t)rc < op->len && stat(mount.dir, &st) != 0;
+}
+
+static void take_first_part(struct op *op, long rc)
+{
+    struct op part = *op;
+    part.len = (size_t)rc;
+    op_on_oracle(&oracle, &part);
+    op->skip = (size_t)rc;
+}
+
+/* Returns: whether to go on. */
+static int after_kill(struct op *op, long number)
+{
+    struct node *open = oracle.slot[op->slot];
+    int more = ask_for("lost");
+    oracle.slot[op->slot] = open;
+    compare_lost(op, number);
+    oracle.slot[op->slot] = NULL;
+    return more && ask_for("ready");
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 4)
@@ -92,11 +121,12 @@ int main(int argc, char **argv)
     for (long i = 0; i < operations; i++) {
         op = op_random(&oracle, &random);
         struct outcome got = op_on_mount(&mount, &op);
-        if (kill && is_gone(got.rc)) {
-            int more = ask_for("lost");
-            compare_lost(&op, i);
+        int cut_short = kill && is_cut_short(&op, got.rc);
+        if (cut_short)
+            take_first_part(&op, got.rc);
+        if (cut_short || (kill && is_gone(got.rc))) {
             lost++;
-            if (!more || !ask_for("ready"))
+            if (!after_kill(&op, i))
                 break;
             continue;
         }

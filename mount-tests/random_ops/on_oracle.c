@@ -40,11 +40,14 @@ static int add(struct oracle *o, const struct path *path, mode_t type, mode_t mo
     return 0;
 }
 
-static void write_bytes(struct node *file, size_t off, size_t len, uint32_t seed)
+static void write_bytes(struct node *file, size_t off, const struct op *op)
 {
-    if (off + len > file->size)
-        node_resize(file, off + len);
-    fill(file->data + off, len, seed);
+    unsigned char *bytes = malloc(op->len + 1);
+    fill(bytes, op->len, op->seed);
+    if (off + op->len > file->size)
+        node_resize(file, off + op->len);
+    memcpy(file->data + off + op->skip, bytes + op->skip, op->len - op->skip);
+    free(bytes);
 }
 
 static struct outcome read_bytes(const struct node *file, size_t off, size_t len)
@@ -191,10 +194,10 @@ static struct outcome on_file(struct node *file, const struct op *op)
     switch (op->kind) {
     case OP_WRITE:
     case OP_SLOT_WRITE:
-        write_bytes(file, op->off, op->len, op->seed);
+        write_bytes(file, op->off, op);
         return (struct outcome){(long)op->len, 0};
     case OP_APPEND:
-        write_bytes(file, file->size, op->len, op->seed);
+        write_bytes(file, file->size - op->skip, op);
         return (struct outcome){(long)op->len, 0};
     case OP_TRUNCATE:
     case OP_SLOT_TRUNCATE:

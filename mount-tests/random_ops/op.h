@@ -37,6 +37,7 @@ struct op {
     enum op_kind kind;
     struct path a, b;
     size_t off, len;
+    size_t skip;   /* of a write: so much of its beginning is done already */
     uint32_t seed; /* of the bytes written */
     mode_t mode;
     int flags; /* of rename, fallocate, setxattr */
