@@ -209,8 +209,8 @@ static struct outcome on_file(struct node *file, const struct op *op)
     case OP_MMAP:
         if (op->off >= file->size)
             return (struct outcome){-EINVAL, 0};
-        write_bytes(file, op->off, file->size - op->off < op->len ? file->size - op->off : op->len,
-                    op->seed);
+        fill(file->data + op->off, file->size - op->off < op->len ? file->size - op->off : op->len,
+             op->seed);
         return (struct outcome){0};
     case OP_FALLOCATE:
         return (struct outcome){allocate(file, op), 0};
