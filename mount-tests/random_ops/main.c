@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static struct oracle oracle;
@@ -68,11 +69,17 @@ static void compare_lost(const struct op *op, long number)
     free(without);
 }
 
+/* What the kernel does not answer from its caches. */
+static int does_not_answer(void)
+{
+    struct statvfs v;
+    return statvfs(mount.dir, &v) != 0;
+}
+
 /* EIO may be the page cache's word for a daemon that is gone. */
 static int is_gone(long rc)
 {
-    struct stat st;
-    return rc == -ENOTCONN || rc == -ECONNABORTED || (rc == -EIO && stat(mount.dir, &st) != 0);
+    return rc == -ENOTCONN || rc == -ECONNABORTED || (rc == -EIO && does_not_answer());
 }
 
 /* The kernel sends a write in parts, where it begins or ends within pages that it does not have. If
@@ -80,9 +87,8 @@ static int is_gone(long rc)
  * what got no answer. */
 static int is_cut_short(const struct op *op, long rc)
 {
-    struct stat st;
     return (op->kind == OP_WRITE || op->kind == OP_APPEND || op->kind == OP_SLOT_WRITE) && rc > 0 &&
-           (size_t)rc < op->len && stat(mount.dir, &st) != 0;
+           (size_t)rc < op->len && does_not_answer();
 }
 
 static void take_first_part(struct op *op, long rc)
