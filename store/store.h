@@ -40,6 +40,7 @@ enum store_delay { STORE_DELAY_SMOOTH = 0, STORE_DELAY_SIMPLE = 1 };
 struct store_options {
     bool create_if_missing; /* default true */
     bool error_if_exists;   /* default false: -EEXIST where there is a store already */
+    bool repair;            /* default false: see store_open */
     size_t memtable_bytes;  /* default 4 MiB: what one memtable may hold before a switch */
     int max_immutables;     /* default 2: full memtables that may wait for their flush */
     size_t block_bytes;     /* default 4 KiB, before compression */
@@ -80,7 +81,12 @@ void store_options_init(struct store_options *o); /* the defaults above */
 /* Opens (and where wanted creates) the store in folder `dir`. NULL options: the defaults.
  * Errors: -EEXIST, -ENOENT, -EWOULDBLOCK (in use; the text names the pid), STORE_EFORMAT (the
  * folder is something else, or of a newer format), STORE_ECORRUPT, and those of the disk. *out only
- * on success. */
+ * on success.
+ *
+ * A log whose end was never synced may be torn by a crash: the store opens as it was before that
+ * change. Damage to what had been on stable storage is STORE_ECORRUPT, with the file and offset;
+ * with options.repair the store opens without what cannot be read, and the files concerned are kept
+ * in DIR/lost (stats: cut_records, cut_bytes; the file LOG has the details). */
 int store_open(const char *dir, const struct store_options *options, struct store **out);
 
 /* Syncs what is not yet durable, writes the memtable to a table (so that the log is short), waits

@@ -207,6 +207,23 @@ int batch_check(struct slice rep)
     return 0;
 }
 
+/* ---- marks */
+
+struct slice batch_mark(char bytes[BATCH_HEADER_SIZE], uint64_t durable)
+{
+    put_fixed64(bytes, durable + 1);
+    put_fixed32(bytes + 8, 0);
+    return slice_of(bytes, BATCH_HEADER_SIZE);
+}
+
+bool batch_is_mark(struct slice rep, uint64_t *durable)
+{
+    if (rep.len != BATCH_HEADER_SIZE || batch_rep_count(rep) != 0 || batch_rep_sequence(rep) == 0)
+        return false;
+    *durable = batch_rep_sequence(rep) - 1;
+    return true;
+}
+
 /* ---- into a memtable */
 
 struct insertion {

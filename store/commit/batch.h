@@ -10,6 +10,11 @@
 uint64_t batch_sequence(const struct store_batch *b);
 void batch_set_sequence(struct store_batch *b, uint64_t sequence);
 
+/* A mark (batch_format.h) that says that all up to `durable` is on stable storage. */
+struct slice batch_mark(char bytes[BATCH_HEADER_SIZE], uint64_t durable);
+/* Whether a log record is a mark, and of what. */
+bool batch_is_mark(struct slice rep, uint64_t *durable);
+
 /* 0, or why the batch may not be written (-EMSGSIZE, -E2BIG), with words. */
 int batch_refusal(const struct store_batch *b);
 

@@ -116,18 +116,36 @@ static struct group build_group(struct store *s)
     return g;
 }
 
+/* The batch's record; and before it, in the same write, what is durable by now, where the log does
+ * not say so yet (batch_format.h). So recovery can tell damage to what was synced from a tail that
+ * never was. */
+static int append_marked(struct store *s, const struct store_batch *batch)
+{
+    struct live_log *l = s->log;
+    uint64_t durable = store_durable_sequence(s);
+    char bytes[BATCH_HEADER_SIZE];
+    if (l->marked && l->mark >= durable)
+        return log_append(&l->writer, buf_slice(&batch->rep));
+    int rc = log_append_pair(&l->writer, batch_mark(bytes, durable), buf_slice(&batch->rep));
+    if (rc == 0) {
+        l->marked = true;
+        l->mark = durable;
+    }
+    return rc;
+}
+
 static int append_to_log(struct store *s, const struct store_batch *batch, bool zero_ahead)
 {
     struct log_writer *log = &s->log->writer;
     size_t ahead = s->options.zero_ahead_bytes;
-    size_t need = store_batch_bytes(batch) + store_batch_bytes(batch) / 1024 + 64;
+    size_t need = store_batch_bytes(batch) + store_batch_bytes(batch) / 1024 + 128;
     if (zero_ahead && need <= ahead && !space_is_low(&s->space)) { /* (a longer record would only be
                                                                       written twice) */
         int rc = log_zero_ahead(log, need, ahead);
         if (rc && !space_lacks(rc)) /* for the record itself there may be space */
             return rc;
     }
-    return log_append(log, buf_slice(&batch->rep));
+    return append_marked(s, batch);
 }
 
 /* Takes back what a record without space has left in the log: the next one must follow the last one

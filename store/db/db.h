@@ -30,9 +30,11 @@ struct live_log {
     uint64_t number;
     struct env_file *file;
     struct log_writer writer; /* used by the commit leader alone */
-    uint64_t appended;        /* bytes of whole records; guarded by mu */
-    uint64_t synced;          /* of those on stable storage; guarded by mu */
-    bool entry_synced;        /* its directory entry is on stable storage; guarded by mu */
+    bool marked;              /* it has a mark, of up to `mark`; as writer */
+    uint64_t mark;
+    uint64_t appended; /* bytes of whole records; guarded by mu */
+    uint64_t synced;   /* of those on stable storage; guarded by mu */
+    bool entry_synced; /* its directory entry is on stable storage; guarded by mu */
 };
 
 /* A full memtable on its way into a table. */

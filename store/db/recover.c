@@ -6,6 +6,10 @@
  * be changes whose predecessors are lost; the store then would be a mixture of moments instead of
  * one of its past. It is counted, and the log files concerned are copied to lost/ before they go.
  *
+ * What was never synced may be torn by a crash in any way: that is no fault of the disk, and such a
+ * store opens. But where marks (commit/batch_format.h) say that more had been on stable storage
+ * than can be replayed, something was damaged: the open is refused, unless options.repair is set.
+ *
  * The replayed batches are written to tables at once. A log is never appended to again: what is
  * behind its good part is unknown, and what its page cache shows may not be what the disk has. */
 #include "db.h"
@@ -13,6 +17,7 @@
 #include <stdlib.h>
 
 #include "../log/log_reader.h"
+#include "marks.h"
 
 struct replay {
     struct store *s;
@@ -22,6 +27,8 @@ struct replay {
     bool exact;             /* it must; false only for the very first batch (see take_batch) */
     bool stopped;
     uint64_t cut_records, cut_bytes;
+    uint64_t durable; /* what marks say was on stable storage */
+    char *where;      /* why and where it stopped, in words */
 };
 
 /* ---- the logs to replay */
@@ -108,15 +115,35 @@ static int count_rest(struct replay *r, struct log_reader *log, bool have, uint6
     return rc < 0 ? rc : 0;
 }
 
+/* Notes that replay ends here, and what the rest of the log says was durable. */
+static int stop_at(struct replay *r, const char *path, uint64_t at, const char *why, bool is_ours)
+{
+    info_log(r->s, "recovery stops: %s at offset %llu: %s", path, (unsigned long long)at, why);
+    if (!r->stopped)
+        r->where = mem_printf("%s: at offset %llu: %s", path, (unsigned long long)at, why);
+    r->stopped = true;
+    return marks_find(r->s->env, path, at, is_ours, &r->durable);
+}
+
 static int replay_log(struct replay *r, const char *path)
 {
     struct log_reader log;
     struct slice record;
     const char *why = NULL;
+    bool first = true, is_ours = false;
     int rc = log_reader_open(&log, r->s->env, path), got;
     if (rc)
         return rc;
     while ((got = log_read(&log, &record)) == 1) {
+        uint64_t mark;
+        bool is_mark = batch_is_mark(record, &mark);
+        is_ours = first ? is_mark : is_ours;
+        first = false;
+        if (is_mark) { /* or an empty batch of LevelDB's */
+            if (is_ours && mark > r->durable)
+                r->durable = mark;
+            continue;
+        }
         why = r->stopped ? "behind an earlier gap" : why_stop(r, record);
         if (why)
             break;
@@ -132,9 +159,9 @@ static int replay_log(struct replay *r, const char *path)
         why = log.reason;
     if (why) {
         uint64_t at = got == 1 ? log.record_pos : log.record_end;
-        info_log(r->s, "recovery stops: %s at offset %llu: %s", path, (unsigned long long)at, why);
-        r->stopped = true;
-        rc = count_rest(r, &log, got == 1, at);
+        rc = stop_at(r, path, at, why, is_ours);
+        if (rc == 0)
+            rc = count_rest(r, &log, got == 1, at);
     }
 out:
     log_reader_close(&log);
@@ -177,6 +204,25 @@ static int keep_aside(struct replay *r, const struct log_list *logs, int first)
 
 /* ---- the whole */
 
+/* Less was replayed than had been on stable storage. */
+static int refuse_loss(struct replay *r)
+{
+    struct store *s = r->s;
+    uint64_t reached = r->next_sequence - 1;
+    if (reached < s->versions.manifest_sequence)
+        reached = s->versions.manifest_sequence;
+    if (reached >= r->durable)
+        return 0;
+    info_log(s, "changes %llu to %llu were on stable storage and cannot be read",
+             (unsigned long long)reached + 1, (unsigned long long)r->durable);
+    if (s->options.repair)
+        return 0;
+    return fail(STORE_ECORRUPT,
+                "%s; behind it are %llu changes that were on stable storage; nothing was changed: "
+                "opened with repair it goes on without them and keeps them in %s/lost",
+                r->where ? r->where : s->dir, (unsigned long long)(r->durable - reached), s->dir);
+}
+
 static int replay_all(struct replay *r, const struct log_list *logs)
 {
     int rc = 0, stopped_in = -1;
@@ -187,6 +233,8 @@ static int replay_all(struct replay *r, const struct log_list *logs)
             stopped_in = i;
         free(path);
     }
+    if (rc == 0)
+        rc = refuse_loss(r);
     if (rc == 0)
         rc = spill(r);
     if (rc == 0 && (r->cut_records > 0 || r->cut_bytes > 0))
@@ -253,5 +301,6 @@ out:
     memtable_unref(r.mem);
     edit_free(&r.edit);
     free(logs.numbers);
+    free(r.where);
     return rc;
 }

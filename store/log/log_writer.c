@@ -40,20 +40,19 @@ static enum log_fragment type_of(bool first, bool last)
 /* What one huge record needed is not kept for ever. */
 #define SCRATCH_KEPT (4u << 20)
 
-/* The record as it will lie in the file from offset `at` on. */
+/* The record as it will lie in the file, behind what is in `out` from offset `at` on. */
 static void cut(struct buf *out, struct slice record, uint64_t at)
 {
     static const char zeroes[LOG_HEADER_SIZE];
     size_t done = 0;
-    buf_clear(out);
-    for (;;) {
+    for (bool first = true;; first = false) {
         size_t left = LOG_BLOCK_SIZE - (size_t)((at + out->len) % LOG_BLOCK_SIZE);
         if (left < LOG_HEADER_SIZE) {
             buf_append(out, zeroes, left);
             left = LOG_BLOCK_SIZE;
         }
         size_t room = left - LOG_HEADER_SIZE, n = record.len - done;
-        bool first = out->len < LOG_HEADER_SIZE, last = n <= room;
+        bool last = n <= room;
         n = last ? n : room;
         put_fragment(out, type_of(first, last), n ? record.data + done : NULL, n);
         done += n;
@@ -64,6 +63,14 @@ static void cut(struct buf *out, struct slice record, uint64_t at)
 
 int log_append(struct log_writer *w, struct slice record)
 {
+    return log_append_pair(w, slice_of(NULL, 0), record);
+}
+
+int log_append_pair(struct log_writer *w, struct slice before, struct slice record)
+{
+    buf_clear(&w->scratch);
+    if (before.len > 0)
+        cut(&w->scratch, before, w->end);
     cut(&w->scratch, record, w->end);
     int rc = env_pwrite(w->env, w->file, w->scratch.data, w->scratch.len, w->end);
     if (rc == 0)

@@ -11,7 +11,7 @@ struct log_writer {
     struct env_file *file; /* not owned */
     uint64_t end;          /* bytes of records so far; where the next one goes */
     uint64_t zeroed;    /* the file is zeroes from `end` up to here (> end, or 0: no such zeroes) */
-    struct buf scratch; /* one record, cut into fragments */
+    struct buf scratch; /* what is appended, cut into fragments */
 };
 
 /* `file` is empty. */
@@ -19,6 +19,8 @@ void log_writer_init(struct log_writer *w, struct env *env, struct env_file *fil
 void log_writer_free(struct log_writer *w);
 /* One record, one pwrite. */
 int log_append(struct log_writer *w, struct slice record);
+/* The same for a record with another one before it (empty: none); still one pwrite. */
+int log_append_pair(struct log_writer *w, struct slice before, struct slice record);
 /* Cuts off what a failed log_append has left behind the last whole record, and any zeroes; then the
  * log can go on. Only for errors that leave known what the file holds (no space). */
 int log_undo(struct log_writer *w);

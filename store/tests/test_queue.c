@@ -296,6 +296,8 @@ START_TEST(a_group_is_one_record_with_successive_numbers)
     char *path = name_log("/db", store->log->number);
     ck_assert_int_eq(log_reader_open(&r, disk, path), 0);
     ck_assert_int_eq(log_read(&r, &rec), 1);
+    ck_assert_uint_eq(batch_rep_count(rec), 0); /* the mark that each log begins with */
+    ck_assert_int_eq(log_read(&r, &rec), 1);
     ck_assert_uint_eq(batch_rep_sequence(rec), before + 1);
     ck_assert_uint_eq(batch_rep_count(rec), 2);
     ck_assert_int_eq(log_read(&r, &rec), 1);
