@@ -1,6 +1,8 @@
 /* See block.h. */
 #include "block.h"
 
+#include <stdlib.h>
+
 #include "../base/error.h"
 #include "../memtable/key_format.h"
 
@@ -19,12 +21,18 @@ int block_init(struct block *b, struct slice data)
 
 void block_cursor_init(struct block_cursor *c, const struct block *b)
 {
-    *c = (struct block_cursor){.block = b, .at = b->restarts, .next = b->restarts};
+    c->block = b;
+    c->at = c->next = b->restarts;
+    c->key = (struct buf)BUF_INIT;
+    c->value = slice_of(NULL, 0);
+    c->status = 0;
 }
 
 void block_cursor_free(struct block_cursor *c)
 {
-    buf_free(&c->key);
+    if (c->key.data != c->small)
+        free(c->key.data);
+    c->key = (struct buf)BUF_INIT;
 }
 
 static void damaged(struct block_cursor *c, const char *what)
@@ -43,33 +51,94 @@ static uint32_t restart_offset(const struct block *b, uint32_t i)
     return get_fixed32(b->data.data + b->restarts + 4 * (size_t)i);
 }
 
-/* Reads the entry at c->next. The key before it must be in c->key (empty at a restart point). */
-static void read_entry(struct block_cursor *c)
+/* ---- one entry */
+
+struct entry {
+    uint32_t shared, unshared, value_len;
+    const char *rest; /* of the key; the value follows it */
+};
+
+static bool take_lengths(struct slice *in, struct entry *e)
+{
+    const unsigned char *p = (const unsigned char *)in->data;
+    if (in->len >= 3 && (p[0] | p[1] | p[2]) < 0x80) { /* nearly always: one byte each */
+        e->shared = p[0];
+        e->unshared = p[1];
+        e->value_len = p[2];
+        in->data += 3;
+        in->len -= 3;
+        return true;
+    }
+    return take_varint32(in, &e->shared) && take_varint32(in, &e->unshared) &&
+           take_varint32(in, &e->value_len);
+}
+
+/* The entry at `offset`, below b->restarts; false where it does not fit into the block. */
+static bool parse_entry(const struct block *b, uint32_t offset, struct entry *e)
+{
+    struct slice in = slice_of(b->data.data + offset, b->restarts - offset);
+    if (!take_lengths(&in, e) || (uint64_t)e->unshared + e->value_len > in.len)
+        return false;
+    e->rest = in.data;
+    return true;
+}
+
+/* Room for a key of `len` bytes that begins with the first c->key.len of the last one. */
+static void make_room(struct block_cursor *c, size_t len)
+{
+    if (!c->key.data) {
+        c->key.data = c->small;
+        c->key.cap = sizeof c->small;
+    }
+    if (len <= c->key.cap)
+        return;
+    char *larger = mem_alloc(2 * len);
+    memcpy(larger, c->key.data, c->key.len);
+    if (c->key.data != c->small)
+        free(c->key.data);
+    c->key.data = larger;
+    c->key.cap = 2 * len;
+}
+
+/* Key rests are short: a call of memcpy takes longer than they do. */
+static inline void copy_rest(char *to, const char *from, size_t n)
+{
+    for (; n >= 8; n -= 8, to += 8, from += 8)
+        memcpy(to, from, 8);
+    for (; n > 0; n--)
+        *to++ = *from++;
+}
+
+/* Reads the entry at c->next. The key before it must be in c->key (empty at a restart point).
+ * Returns how many bytes the key shares with that one. */
+static inline size_t read_entry(struct block_cursor *c)
 {
     const struct block *b = c->block;
-    uint32_t shared, unshared, value_len;
+    struct entry e;
     if (c->next >= b->restarts) {
         at_end(c);
-        return;
+        return 0;
     }
-    struct slice in = slice_of(b->data.data + c->next, b->restarts - c->next), rest;
-    if (!take_varint32(&in, &shared) || !take_varint32(&in, &unshared) ||
-        !take_varint32(&in, &value_len) || shared > c->key.len ||
-        !take_bytes(&in, unshared, &rest) || !take_bytes(&in, value_len, &c->value)) {
+    if (!parse_entry(b, c->next, &e) || e.shared > c->key.len) {
         damaged(c, "an entry that does not fit");
-        return;
+        return 0;
     }
-    c->key.len = shared;
-    buf_append_slice(&c->key, rest);
-    if (c->key.len < KEY_TAG_SIZE) {
+    size_t len = (size_t)e.shared + e.unshared;
+    if (len < KEY_TAG_SIZE) {
         damaged(c, "a key that is too short");
-        return;
+        return 0;
     }
+    if (len > c->key.cap)
+        make_room(c, len);
+    copy_rest(c->key.data + e.shared, e.rest, e.unshared);
+    c->key.len = len;
+    c->value = slice_of(e.rest + e.unshared, e.value_len);
     c->at = c->next;
-    c->next = (uint32_t)(in.data - b->data.data);
-    while (c->restart + 1 < b->restart_count && restart_offset(b, c->restart + 1) <= c->at)
-        c->restart++;
+    c->next = (uint32_t)(e.rest + e.unshared + e.value_len - b->data.data);
+    return e.shared;
 }
+
+/* ---- moves */
 
 /* Stands before the entry of a restart point. False: its offset makes no sense. */
 static bool to_restart(struct block_cursor *c, uint32_t i)
@@ -80,7 +149,6 @@ static bool to_restart(struct block_cursor *c, uint32_t i)
         return false;
     }
     buf_clear(&c->key);
-    c->restart = i;
     c->next = offset;
     return true;
 }
@@ -118,34 +186,86 @@ void block_cursor_last(struct block_cursor *c)
 
 void block_cursor_prev(struct block_cursor *c)
 {
-    uint32_t here = c->at, i = c->restart;
-    while (restart_offset(c->block, i) >= here) {
-        if (i == 0) {
-            at_end(c);
-            return;
-        }
-        i--;
+    uint32_t here = c->at, low = 0, high = c->block->restart_count;
+    while (high - low > 1) { /* the last restart point before here, or the first of all */
+        uint32_t middle = low + (high - low) / 2;
+        if (restart_offset(c->block, middle) < here)
+            low = middle;
+        else
+            high = middle;
     }
-    if (to_restart(c, i))
+    if (restart_offset(c->block, low) >= here)
+        at_end(c);
+    else if (to_restart(c, low))
         last_before(c, here);
 }
 
-/* The key of a restart point's entry; empty (and c->status set) where there is none. */
-static struct slice restart_key(struct block_cursor *c, uint32_t i)
+/* ---- seek */
+
+/* The key of a restart point's entry, where it lies: nothing is shared there. False (and c->status)
+ * where there is none. */
+static bool restart_key(struct block_cursor *c, uint32_t i, struct slice *key)
 {
-    if (to_restart(c, i))
-        read_entry(c);
-    if (!block_cursor_valid(c)) {
-        if (c->status == 0)
-            damaged(c, "a restart point without an entry");
-        return slice_of(NULL, 0);
+    struct entry e;
+    uint32_t offset = restart_offset(c->block, i);
+    if (offset >= c->block->restarts) {
+        damaged(c, "a restart point without an entry");
+        return false;
     }
-    return buf_slice(&c->key);
+    if (!parse_entry(c->block, offset, &e) || e.shared > 0) {
+        damaged(c, "an entry that does not fit");
+        return false;
+    }
+    if (e.unshared < KEY_TAG_SIZE) {
+        damaged(c, "a key that is too short");
+        return false;
+    }
+    *key = slice_of(e.rest, e.unshared);
+    return true;
+}
+
+/* The first place from `i` on where a and b differ, at most n. */
+static inline size_t differ_at(const char *a, const char *b, size_t i, size_t n)
+{
+    for (uint64_t x, y; i + 8 <= n; i += 8) {
+        memcpy(&x, a + i, 8);
+        memcpy(&y, b + i, 8);
+        if (x != y)
+            break;
+    }
+    while (i < n && a[i] == b[i])
+        i++;
+    return i;
+}
+
+/* From a restart point on, to the first entry at or behind the target. What a key shares with the
+ * one before it need not be compared again: where that one was the smaller at place `same`, a key
+ * that shares more than `same` bytes with it is smaller too. */
+static void scan_to(struct block_cursor *c, struct slice ikey)
+{
+    struct slice target = key_user(ikey);
+    size_t same = 0;      /* bytes of the user key before in which it is like the target ... */
+    bool differs = false; /* ... and then it has a byte, a smaller one */
+    for (;;) {
+        size_t shared = read_entry(c);
+        if (!block_cursor_valid(c))
+            return;
+        size_t len = c->key.len - KEY_TAG_SIZE, n = len < target.len ? len : target.len;
+        if (differs && shared > same && len > same)
+            continue;
+        size_t from = shared < same ? shared : same;
+        same = differ_at(c->key.data, target.data, from < n ? from : n, n);
+        differs = same < n;
+        if (differs ? (unsigned char)c->key.data[same] > (unsigned char)target.data[same]
+                    : ikey_compare(buf_slice(&c->key), ikey) >= 0)
+            return;
+    }
 }
 
 void block_cursor_seek(struct block_cursor *c, struct slice ikey)
 {
     uint32_t low = 0, high = c->block->restart_count;
+    struct slice key;
     c->status = 0;
     if (high == 0 || c->block->restarts == 0) {
         at_end(c);
@@ -154,17 +274,13 @@ void block_cursor_seek(struct block_cursor *c, struct slice ikey)
     /* The last restart point whose key is before the target (or the first of all). */
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
-        struct slice key = restart_key(c, middle);
-        if (c->status)
+        if (!restart_key(c, middle, &key))
             return;
         if (ikey_compare(key, ikey) < 0)
             low = middle;
         else
             high = middle;
     }
-    if (!to_restart(c, low))
-        return;
-    do
-        read_entry(c);
-    while (block_cursor_valid(c) && ikey_compare(buf_slice(&c->key), ikey) < 0);
+    if (to_restart(c, low))
+        scan_to(c, ikey);
 }

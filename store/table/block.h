@@ -14,16 +14,16 @@ struct block {
 /* 0 or STORE_ECORRUPT. The bytes must outlive the block and its cursors. */
 int block_init(struct block *b, struct slice data);
 
-/* A place in a block of internal keys. Set up with block_cursor_init, end with block_cursor_free.
- */
+/* A place in a block of internal keys. Set up with block_cursor_init, end with block_cursor_free;
+ * not to be copied once it was placed. */
 struct block_cursor {
     const struct block *block;
     uint32_t at,
         next; /* offsets of the current entry and the one behind; at = block->restarts: none */
-    uint32_t restart; /* the restart point at or before `at` */
-    struct buf key;
+    struct buf key; /* in `small` while it fits: read it, leave it alone */
     struct slice value;
     int status;
+    char small[88];
 };
 
 void block_cursor_init(struct block_cursor *c, const struct block *b);

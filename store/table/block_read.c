@@ -13,6 +13,9 @@
  * us ask for the memory. */
 #define MAX_EXPANSION 22
 
+/* On disk; larger ones are read into memory of their own before they are uncompressed. */
+#define SMALL_BLOCK 8192
+
 bool take_block_handle(struct slice *in, struct block_handle *h)
 {
     return take_varint64(in, &h->offset) && take_varint64(in, &h->size);
@@ -47,7 +50,8 @@ int block_read(struct env *env, struct env_file *file, const char *path, uint64_
         file_size - h.size - h.offset < TABLE_TRAILER_SIZE)
         return bad(path, h, "outside of the file");
     size_t n = (size_t)h.size + TABLE_TRAILER_SIZE;
-    char *raw = mem_alloc(n);
+    char small[SMALL_BLOCK];
+    char *large = n <= sizeof small ? NULL : mem_alloc(n), *raw = large ? large : small;
     int rc = 0;
     ssize_t got = env_pread(env, file, raw, n, h.offset);
     if (got < 0) {
@@ -64,7 +68,7 @@ int block_read(struct env *env, struct env_file *file, const char *path, uint64_
     }
     switch (raw[h.size]) {
     case TABLE_NONE:
-        *data = raw;
+        *data = large ? large : memcpy(mem_alloc(n), small, n);
         *len = (size_t)h.size;
         return 0;
     case TABLE_SNAPPY:
@@ -75,6 +79,6 @@ int block_read(struct env *env, struct env_file *file, const char *path, uint64_
                   path, (unsigned long long)h.offset, raw[h.size]);
     }
 out:
-    free(raw);
+    free(large);
     return rc;
 }

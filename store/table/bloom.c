@@ -55,13 +55,16 @@ bool bloom_may_match(struct slice filter, uint32_t hash)
 {
     if (filter.len < 2)
         return false;
-    size_t bits = (filter.len - 1) * 8;
+    size_t bytes = filter.len - 1;
     int probes = (unsigned char)filter.data[filter.len - 1];
     if (probes > 30) /* kept for encodings to come: says nothing */
         return true;
+    if (bytes > UINT32_MAX / 8)
+        return true;
+    uint32_t bits = (uint32_t)bytes * 8; /* 32 bits: this division is what a probe costs */
     uint32_t h = hash, delta = (h >> 17) | (h << 15);
     for (int j = 0; j < probes; j++, h += delta) {
-        size_t bit = h % bits;
+        uint32_t bit = h % bits;
         if (!(filter.data[bit / 8] & (1 << (bit % 8))))
             return false;
     }

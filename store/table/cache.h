@@ -1,6 +1,6 @@
-/* A cache in shards, each an LRU list under a lock of its own, with a limit in bytes. Keys are two
- * numbers. Any thread. An entry that is held stays alive, also after it was pushed out or erased.
- */
+/* A cache in shards, each under a lock of its own, with a limit in bytes. Keys are two numbers. Any
+ * thread. An entry that is held stays alive, also after it was pushed out or erased. What is pushed
+ * out is the oldest that was not found since it was last looked at (second chance). */
 #ifndef STORE_TABLE_CACHE_H
 #define STORE_TABLE_CACHE_H
 
@@ -19,6 +19,7 @@ struct cache_entry *cache_find(struct cache *c, uint64_t a, uint64_t b);
 struct cache_entry *cache_insert(struct cache *c, uint64_t a, uint64_t b, void *value,
                                  size_t bytes);
 void *cache_value(struct cache_entry *e);
+size_t cache_value_bytes(struct cache_entry *e); /* as given to cache_insert */
 void cache_release(struct cache *c, struct cache_entry *e);
 void cache_erase(struct cache *c, uint64_t a, uint64_t b);
 size_t cache_bytes(struct cache *c);

@@ -156,13 +156,9 @@ static void drop_block(struct held_block *h)
     *h = (struct held_block){0};
 }
 
-/* What the cache holds: the length in front of the bytes. */
 static struct slice cached_bytes(struct cache_entry *e)
 {
-    const char *p = cache_value(e);
-    size_t len;
-    memcpy(&len, p, sizeof len);
-    return slice_of(p + sizeof len, len);
+    return slice_of(cache_value(e), cache_value_bytes(e));
 }
 
 static int hold_block(struct table *t, struct block_handle at, bool keep, struct held_block *h)
@@ -183,12 +179,8 @@ static int hold_block(struct table *t, struct block_handle at, bool keep, struct
         return rc;
     }
     if (t->blocks && keep) {
-        char *value = mem_alloc(sizeof len + len);
-        memcpy(value, &len, sizeof len);
-        memcpy(value + sizeof len, data, len);
-        free(data);
-        h->entry = cache_insert(t->blocks, t->id, at.offset, value, sizeof len + len);
-        return block_init(&h->block, cached_bytes(h->entry));
+        h->entry = cache_insert(t->blocks, t->id, at.offset, data, len);
+        return 0;
     }
     h->bytes = data;
     return 0;
@@ -196,15 +188,11 @@ static int hold_block(struct table *t, struct block_handle at, bool keep, struct
 
 /* ---- get */
 
-/* Looks for the entry at or behind `target` in one block. 1: *c stands on it. 0: all of the block
- * is before it. */
+/* Looks for the entry at or behind `target` in the cursor's block. 1: *c stands on it. 0: all of
+ * the block is before it. */
 static int seek_in_block(struct table *t, struct block_handle at, struct slice target,
-                         struct held_block *h, struct block_cursor *c)
+                         struct block_cursor *c)
 {
-    int rc = hold_block(t, at, true, h);
-    if (rc)
-        return rc;
-    block_cursor_init(c, &h->block);
     block_cursor_seek(c, target);
     if (c->status)
         return in_block(t, at.offset, c->status);
@@ -239,12 +227,16 @@ static int get_from_index(struct table *t, struct slice user, struct slice targe
         struct block_handle at;
         struct slice in = index->value;
         struct held_block h = {0};
-        struct block_cursor c = {0};
+        struct block_cursor c;
         if (!take_block_handle(&in, &at))
             return bad_index_entry(t);
         if (t->has_filter && !filter_may_match(&t->filter, at.offset, user))
             return 0;
-        r = seek_in_block(t, at, target, &h, &c);
+        r = hold_block(t, at, true, &h);
+        if (r)
+            break;
+        block_cursor_init(&c, &h.block);
+        r = seek_in_block(t, at, target, &c);
         bool found = r == 1;
         if (found)
             r = answer(t, at, &c, user, value);

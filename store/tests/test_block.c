@@ -109,8 +109,7 @@ static char *build(const struct sorted *m, int interval, size_t *len)
     return data;
 }
 
-/* `interval`: so many entries from one restart point to the next. */
-static void check_at(const struct block_cursor *c, const struct sorted *m, int i, int interval)
+static void check_at(const struct block_cursor *c, const struct sorted *m, int i)
 {
     ck_assert_int_eq(c->status, 0);
     ck_assert_int_eq(block_cursor_valid(c), i >= 0 && i < m->count);
@@ -118,7 +117,6 @@ static void check_at(const struct block_cursor *c, const struct sorted *m, int i
         return;
     ck_assert(slice_equal(buf_slice(&c->key), buf_slice(&m->at[i].key)));
     ck_assert(slice_equal(c->value, buf_slice(&m->at[i].value)));
-    ck_assert_uint_eq(c->restart, (uint32_t)(i / interval)); /* prev begins there */
 }
 
 /* A random move of both; returns the array's place. */
@@ -171,16 +169,16 @@ START_TEST(a_cursor_moves_as_over_a_sorted_array)
 
         int i = 0;
         for (block_cursor_first(&c); block_cursor_valid(&c); block_cursor_next(&c))
-            check_at(&c, &m, i++, interval);
+            check_at(&c, &m, i++);
         ck_assert_int_eq(i, m.count);
         for (block_cursor_last(&c); block_cursor_valid(&c); block_cursor_prev(&c))
-            check_at(&c, &m, --i, interval);
+            check_at(&c, &m, --i);
         ck_assert_int_eq(i, 0);
         ck_assert_int_eq(c.status, 0);
         i = -1;
         for (int moves = 0; moves < 300; moves++) {
             i = random_move(&r, &c, &m, i, &target);
-            check_at(&c, &m, i, interval);
+            check_at(&c, &m, i);
         }
         block_cursor_free(&c);
         free(data);

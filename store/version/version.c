@@ -66,16 +66,21 @@ int version_get(struct version *v, struct slice key, uint64_t sequence, struct b
     for (int i = v->level[0].count; r == 0 && i-- > 0;)
         if (may_hold(v->level[0].files[i], key))
             r = get_from_file(v, v->level[0].files[i], key, sequence, value);
+    if (r)
+        return r;
+    char small[128]; /* a get asks malloc for nothing */
     struct buf target = BUF_INIT;
-    if (r == 0)
-        buf_put_ikey(&target, key, sequence, KEY_TYPE_SEEK);
+    if (key.len + KEY_TAG_SIZE <= sizeof small)
+        target = (struct buf){small, 0, sizeof small};
+    buf_put_ikey(&target, key, sequence, KEY_TYPE_SEEK);
     for (int level = 1; r == 0 && level < VERSION_LEVELS; level++) {
         const struct version_level *l = &v->level[level];
         int i = l->count ? find_file(l, buf_slice(&target)) : 0;
         if (i < l->count && may_hold(l->files[i], key))
             r = get_from_file(v, l->files[i], key, sequence, value);
     }
-    buf_free(&target);
+    if (target.data != small)
+        buf_free(&target);
     return r;
 }
 
