@@ -37,7 +37,7 @@ OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 UNIT_BIN := $(patsubst %.c,$(BUILD)/%,$(STORE_TESTS) $(FS_TESTS))
 MOUNT_BIN := $(patsubst %.c,$(BUILD)/%,$(MOUNT_C)) $(BUILD)/mount-tests/random_ops
 
-.PHONY: all help deps deps-test deps-ci mount umount test unit mount-test asan tsan clang bench bench-store format format-check \
+.PHONY: all help deps deps-test deps-ci mount umount test unit mount-test asan tsan torture clang bench bench-store format format-check \
         install clean
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -150,9 +150,15 @@ mount-test: all $(MOUNT_BIN) $(BUILD)/mount-tests/bench/ops ## Run the tests on 
 asan: ## Unit tests under AddressSanitizer and UBSan
 	@SHORT=1 $(MAKE) --no-print-directory unit BUILD=build/asan OPT=-O1 SANITIZE=address,undefined
 
+TSAN_TESTS = test_queue test_memtable test_cache test_compaction test_version test_background test_sync_start \
+             test_full_disk store/tests/test_model test_crash test_fault test_env_sim test_concurrent test_timer test_orphan
+
 tsan: ## Unit tests of what is concurrent under ThreadSanitizer
 	@$(MAKE) --no-print-directory unit-programs BUILD=build/tsan OPT=-O1 SANITIZE=thread
-	@SHORT=1 BUILD=build/tsan ONLY="test_queue test_memtable store/tests/test_model" sh .ci/run-tests unit
+	@SHORT=1 STRIDE=20 BUILD=build/tsan ONLY="$(TSAN_TESTS)" sh .ci/run-tests unit
+
+torture: unit-programs ## Random suites with ever new seeds, until one fails or Ctrl-C (settings: .ci/run-torture)
+	@BUILD=$(BUILD) bash .ci/run-torture $(NAMES)
 
 FUZZERS = $(patsubst store/fuzz/fuzz_%.c,%,$(wildcard store/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 20

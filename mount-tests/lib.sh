@@ -13,6 +13,7 @@ set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bin=$(cd "$root" && realpath "${BUILD:-build}")
 skeinfs=$bin/skeinfs
+unset BUILD MAKEFLAGS MAKELEVEL # not for a make that a test runs
 native=${NATIVE:-}
 if [ -z "$native" ]; then
     if ! [ -c /dev/fuse ] || { [ "$(id -u)" != 0 ] && ! command -v fusermount3 >/dev/null; }; then

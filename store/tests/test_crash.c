@@ -8,7 +8,7 @@
  * torn.
  *
  * SEED= repeats a run (as far as the threads allow); STRIDE=n takes each n-th call only; TORTURE=1
- * takes every call, with many outcomes each. */
+ * more outcomes of each call. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -429,7 +429,8 @@ static void live_through_kill_and_cut(struct workload *w, struct sim_random *r, 
 
 static int cuts_wanted(void)
 {
-    return sim_env_number("TORTURE", 0) ? 5000 : 700;
+    uint64_t stride = sim_env_number("STRIDE", 1);
+    return sim_env_number("TORTURE", 0) ? 5000 : (int)(700 / stride + 10);
 }
 
 static void live_through_cuts(int threads, enum sim_survival how)
