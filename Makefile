@@ -51,7 +51,7 @@ help: ## List the targets
 # ---- packages (README.md says what each is for)
 
 DEPS = gcc libc6-dev pkg-config libfuse3-dev fuse3 libisal-dev libsnappy-dev
-DEPS_TEST = $(DEPS) git check rsync sqlite3 strace libleveldb-dev
+DEPS_TEST = $(DEPS) git check rsync sqlite3 strace libleveldb-dev liblmdb-dev lmdb-utils rocksdb-tools
 DEPS_BENCH = $(DEPS) libleveldb-dev librocksdb-dev gnuplot-nox
 DEPS_BENCH_MOUNT = $(DEPS) e2fsprogs xfsprogs bindfs git sqlite3 fio postgresql
 DEPS_CI = $(DEPS_TEST) clang clang-format libclang-rt-14-dev
@@ -107,7 +107,7 @@ $(BUILD)/mount-tests/random_ops: $(call OBJ,$(wildcard mount-tests/random_ops/*.
 
 $(BUILD)/mount-tests/%: mount-tests/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -o $@ -lpthread $(if $(findstring leveldb,$@),-lleveldb)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d $< -o $@ -lpthread $(if $(findstring leveldb,$@),-lleveldb) $(if $(findstring lmdb,$@),-llmdb)
 
 # The bench's null filesystem is the code for FUSE on a core of its own.
 $(BUILD)/mount-tests/bench/null_fs: mount-tests/bench/null_fs.c $(BUILD)/libfs.a $(BUILD)/libstore.a
