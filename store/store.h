@@ -241,6 +241,7 @@ struct store_stats {
     uint64_t space_retries;   /* flushes and compactions to be tried again for want of space */
     bool space_low;           /* writes that put are refused */
     uint64_t cut_records, cut_bytes; /* what recovery left behind a gap in the log */
+    uint64_t damaged_tables;         /* repair: tables that were missing, or not all readable */
     int level_files[7];
     uint64_t level_bytes[7];
 };

@@ -9,6 +9,7 @@
 #include "../commit/sync.h"
 #include "info_log.h"
 #include "options.h"
+#include "repair.h"
 
 /* ---- what is in the folder */
 
@@ -47,6 +48,8 @@ static int ensure_store(struct store *s)
         return s->options.error_if_exists
                    ? fail(-EEXIST, "%s: there is a store already (error_if_exists)", s->dir)
                    : 0;
+    if (f.data && s->options.repair)
+        return 0;
     if (f.data)
         return fail(STORE_ECORRUPT,
                     "%s: tables or logs, but no file CURRENT: a damaged store; nothing was changed",
@@ -155,7 +158,9 @@ int store_open(const char *dir, const struct store_options *options, struct stor
         goto out;
     info_log_open(s);
     space_open(s);
-    rc = set_open(&s->versions);
+    rc = s->options.repair ? repair_tables(s) : 0;
+    if (rc == 0)
+        rc = set_open(&s->versions);
     if (rc)
         goto out;
     rc = recover_logs(s);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "../log/log_reader.h"
+#include "lost.h"
 #include "marks.h"
 
 struct replay {
@@ -170,35 +171,21 @@ out:
 
 /* ---- what was cut off */
 
-static int copy_aside(struct store *s, const char *lost, uint64_t number)
-{
-    struct buf bytes = BUF_INIT;
-    char *from = name_log(s->dir, number), *to = name_log(lost, number);
-    int rc = env_read_file(s->env, from, &bytes);
-    if (rc == 0)
-        rc = env_replace_file(s->env, to, buf_slice(&bytes));
-    free(from);
-    free(to);
-    buf_free(&bytes);
-    return rc;
-}
-
 /* Copies of the logs from the one that replay stopped in, to DIR/lost. */
 static int keep_aside(struct replay *r, const struct log_list *logs, int first)
 {
     struct store *s = r->s;
-    char *lost = mem_printf("%s/lost", s->dir);
-    int rc = env_mkdir(s->env, lost);
-    if (rc == -EEXIST)
-        rc = 0;
-    for (int i = first; rc == 0 && i < logs->count; i++)
-        rc = copy_aside(s, lost, logs->numbers[i]);
+    int rc = lost_open(s);
+    for (int i = first; rc == 0 && i < logs->count; i++) {
+        char *name = mem_printf("%06llu.log", (unsigned long long)logs->numbers[i]);
+        rc = lost_keep(s, name);
+        free(name);
+    }
     if (rc == 0)
-        rc = env_sync_dir(s->env, lost);
+        rc = lost_close(s);
     if (rc == 0)
-        info_log(s, "recovery cut off %llu records, %llu bytes; the logs were copied to %s",
-                 (unsigned long long)r->cut_records, (unsigned long long)r->cut_bytes, lost);
-    free(lost);
+        info_log(s, "recovery cut off %llu records, %llu bytes; the logs were copied to %s/lost",
+                 (unsigned long long)r->cut_records, (unsigned long long)r->cut_bytes, s->dir);
     return rc;
 }
 
@@ -268,6 +255,18 @@ static int start_log(struct replay *r)
     return rc;
 }
 
+/* The log that the MANIFEST names had its entry on disk before that was written. */
+static int check_first_log(const struct store *s, const struct log_list *logs)
+{
+    uint64_t number = s->versions.log_number;
+    if (s->options.repair || number == 0 || (logs->count > 0 && logs->numbers[0] == number))
+        return 0;
+    return fail(STORE_ECORRUPT,
+                "%s/%06llu.log: missing, though the MANIFEST names it; opened with repair the "
+                "store goes on without it",
+                s->dir, (unsigned long long)number);
+}
+
 int recover_logs(struct store *s)
 {
     struct log_list logs = {.from = s->versions.log_number};
@@ -280,6 +279,9 @@ int recover_logs(struct store *s)
         goto out;
     if (logs.count > 0)
         qsort(logs.numbers, (size_t)logs.count, sizeof *logs.numbers, by_number);
+    rc = check_first_log(s, &logs);
+    if (rc)
+        goto out;
     for (int i = 0; i < logs.count; i++)
         set_number_used(&s->versions, logs.numbers[i]);
     pthread_mutex_lock(&s->mu);

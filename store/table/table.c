@@ -347,6 +347,7 @@ static struct iter *index_iter(struct table *t)
 struct table_iter_arg {
     struct table *table;
     bool keep;
+    uint64_t *bad_blocks; /* NULL: one ends the iteration */
 };
 
 static struct iter *open_block(void *arg, struct slice index_value)
@@ -359,7 +360,9 @@ static struct iter *open_block(void *arg, struct slice index_value)
     int rc = hold_block(a->table, at, a->keep, &it->held);
     if (rc) {
         free(it);
-        return iter_empty(rc);
+        if (a->bad_blocks)
+            ++*a->bad_blocks;
+        return iter_empty(a->bad_blocks ? 0 : rc);
     }
     it->base.ops = &block_iter_ops;
     it->table = a->table;
@@ -371,7 +374,14 @@ static struct iter *open_block(void *arg, struct slice index_value)
 struct iter *table_iter(struct table *t, bool keep)
 {
     struct table_iter_arg *a = mem_alloc(sizeof *a);
-    *a = (struct table_iter_arg){t, keep};
+    *a = (struct table_iter_arg){t, keep, NULL};
+    return iter_two_level(index_iter(t), open_block, free, a);
+}
+
+struct iter *table_iter_salvage(struct table *t, uint64_t *bad_blocks)
+{
+    struct table_iter_arg *a = mem_alloc(sizeof *a);
+    *a = (struct table_iter_arg){t, false, bad_blocks};
     return iter_two_level(index_iter(t), open_block, free, a);
 }
 

@@ -19,6 +19,9 @@ void table_close(struct table *t);
 /* Over internal keys. `keep` false: blocks read on the way do not enter the cache (compaction). The
  * table must outlive it. */
 struct iter *table_iter(struct table *t, bool keep);
+/* The same, over the blocks that can be read; the others are passed over and counted. For repair:
+ * what is left of a table. */
+struct iter *table_iter_salvage(struct table *t, uint64_t *bad_blocks);
 /* The newest entry of the user key at or below `sequence`: 1 with its bytes in *value (replaced),
  * -ENOENT for a deletion, 0 where there is none, or an error. */
 int table_get(struct table *t, struct slice key, uint64_t sequence, struct buf *value);

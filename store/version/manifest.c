@@ -51,23 +51,29 @@ out:
     return rc;
 }
 
-int set_create(struct env *env, const char *dir)
+int set_create_as(struct env *env, const char *dir, uint64_t number, struct edit *e)
 {
-    struct edit e;
     struct buf record = BUF_INIT;
     struct env_file *file;
     struct log_writer log;
-    edit_init(&e);
-    e.has_comparator = e.has_log_number = e.has_next_file = e.has_last_sequence = true;
-    buf_set(&e.comparator, slice_str(EDIT_COMPARATOR_NAME));
-    e.next_file = 2;
-    edit_encode(&e, &record);
-    int rc = write_manifest(env, dir, 1, buf_slice(&record), &file, &log);
+    e->has_comparator = e->has_log_number = e->has_next_file = e->has_last_sequence = true;
+    buf_set(&e->comparator, slice_str(EDIT_COMPARATOR_NAME));
+    edit_encode(e, &record);
+    int rc = write_manifest(env, dir, number, buf_slice(&record), &file, &log);
     if (rc == 0) {
         env_close(env, file);
         log_writer_free(&log);
     }
     buf_free(&record);
+    return rc;
+}
+
+int set_create(struct env *env, const char *dir)
+{
+    struct edit e;
+    edit_init(&e);
+    e.next_file = 2;
+    int rc = set_create_as(env, dir, 1, &e);
     edit_free(&e);
     return rc;
 }

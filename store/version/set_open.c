@@ -216,6 +216,7 @@ int set_open(struct version_set *s)
         goto out;
     set_number_used(s, s->manifest_number);
     set_install(s, v);
+    s->manifest_read = true;
     rc = check_tables(s, v);
 out:
     builder_free(&r.builder);

@@ -37,6 +37,7 @@ struct version_set {
     struct log_writer manifest_log;
     uint64_t manifest_base; /* how long the MANIFEST was when it held just one version */
     uint64_t manifest_number;
+    bool manifest_read; /* set_open could read all of it, whatever became of the tables */
     int broken; /* after a failed MANIFEST write nothing more is written to it: the error; guarded
                    by mu */
 };
@@ -46,6 +47,8 @@ void set_init(struct version_set *s, struct env *env, const char *dir, struct ta
 void set_free(struct version_set *s);
 /* Writes CURRENT and a first MANIFEST into an empty folder. */
 int set_create(struct env *env, const char *dir);
+/* The same with the tables, numbers and sequence of an edit, as MANIFEST `number` (repair). */
+int set_create_as(struct env *env, const char *dir, uint64_t number, struct edit *e);
 /* Reads CURRENT and the MANIFEST, checks that every table named is there with its size. No thread
  * runs yet. */
 int set_open(struct version_set *s);

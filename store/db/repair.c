@@ -1,0 +1,250 @@
+/* See repair.h.
+ *
+ * The MANIFEST says which tables are the store; where it cannot be read, all in the folder are. All
+ * readable entries of them are merged by their sequence numbers into new tables of the deepest
+ * level: which of two tables is the newer one need not be known. Deletions have done their work
+ * then, and older versions are left out. What was in a block that cannot be read is lost: older
+ * versions of its keys may be seen again, and without a MANIFEST so may keys whose deletion was
+ * compacted away while a table that the store had done with still lay in the folder. A store that
+ * was repaired like this is the best that is left, and no moment of its past; the info log says so.
+ *
+ * Order: copies to lost/, new tables, new MANIFEST, CURRENT. A crash before CURRENT leaves the
+ * damaged store as it was, with some files more. */
+#include "repair.h"
+
+#include <stdlib.h>
+
+#include "../compact/shadow.h"
+#include "../compact/table_output.h"
+#include "lost.h"
+
+struct input {
+    uint64_t number;
+    struct table *table; /* NULL: nothing of it can be read */
+    uint64_t bad_blocks;
+    bool damaged;
+};
+
+struct repair {
+    struct store *s;
+    bool manifest_read;
+    uint64_t log_number, sequence; /* as the MANIFEST has them; sequence: or the highest found */
+    struct input *inputs;
+    int count;
+    uint64_t highest; /* file number in the folder */
+    struct edit edit;
+};
+
+/* ---- which tables */
+
+static void add_input(struct repair *r, uint64_t number)
+{
+    r->inputs = mem_realloc(r->inputs, (size_t)(r->count + 1) * sizeof *r->inputs);
+    r->inputs[r->count++] = (struct input){.number = number};
+}
+
+static void look_at(void *arg, const char *name)
+{
+    struct repair *r = arg;
+    uint64_t number = 0;
+    enum name_kind kind = name_parse(name, &number);
+    if (number > r->highest)
+        r->highest = number;
+    if (kind == NAME_TABLE && !r->manifest_read)
+        add_input(r, number);
+}
+
+/* What the MANIFEST says, where it can be read. */
+static int read_set(struct repair *r)
+{
+    struct version_set set;
+    set_init(&set, r->s->env, r->s->dir, r->s->tables, &r->s->mu);
+    int rc = set_open(&set);
+    r->manifest_read = set.manifest_read;
+    if (rc && rc != STORE_EFORMAT)
+        info_log(r->s, "repair: %s", fail_text());
+    if (set.manifest_read) {
+        for (int level = 0; level < VERSION_LEVELS; level++)
+            for (int i = 0; i < set.current->level[level].count; i++)
+                add_input(r, set.current->level[level].files[i]->number);
+        r->log_number = set.log_number;
+        r->sequence = set.manifest_sequence;
+    }
+    set_free(&set);
+    return rc == STORE_EFORMAT ? rc : 0;
+}
+
+/* ---- what is left of them */
+
+static char *find_table(struct store *s, uint64_t number)
+{
+    char *path = name_table(s->dir, number);
+    if (!env_exists(s->env, path)) {
+        free(path);
+        path = mem_printf("%s/%06llu.sst", s->dir, (unsigned long long)number);
+    }
+    return path;
+}
+
+static int open_whole(struct store *s, const char *path, struct input *in)
+{
+    struct env_file *f;
+    uint64_t size = 0;
+    int rc = env_open(s->env, path, ENV_READ, &f);
+    if (rc)
+        return rc;
+    rc = env_size(s->env, f, &size);
+    env_close(s->env, f);
+    return rc ? rc : table_open(s->env, path, size, in->number, NULL, &in->table);
+}
+
+/* Reads all of it. */
+static void examine(struct repair *r, struct input *in)
+{
+    char *path = find_table(r->s, in->number);
+    int rc = open_whole(r->s, path, in);
+    if (rc == 0) {
+        struct iter *it = table_iter_salvage(in->table, &in->bad_blocks);
+        for (iter_first(it); it->valid; iter_next(it))
+            if (key_sequence(it->key) > r->sequence)
+                r->sequence = key_sequence(it->key);
+        rc = it->status;
+        iter_destroy(it);
+    }
+    in->damaged = rc != 0 || in->bad_blocks > 0;
+    if (in->damaged) {
+        r->s->stats.damaged_tables++;
+        if (rc)
+            info_log(r->s, "repair: %s: %s", path, fail_text());
+        else
+            info_log(r->s, "repair: %s: %llu blocks cannot be read; the last: %s", path,
+                     (unsigned long long)in->bad_blocks, fail_text());
+    }
+    free(path);
+}
+
+static bool examine_all(struct repair *r)
+{
+    bool damaged = !r->manifest_read;
+    for (int i = 0; i < r->count; i++) {
+        examine(r, &r->inputs[i]);
+        damaged |= r->inputs[i].damaged;
+    }
+    return damaged;
+}
+
+/* ---- copies */
+
+struct keeping {
+    struct store *s;
+    int rc;
+};
+
+static void keep_manifest(void *arg, const char *name)
+{
+    struct keeping *k = arg;
+    uint64_t number;
+    enum name_kind kind = name_parse(name, &number);
+    if (k->rc == 0 && (kind == NAME_MANIFEST || kind == NAME_CURRENT))
+        k->rc = lost_keep(k->s, name);
+}
+
+static int keep_damaged(struct repair *r)
+{
+    struct keeping k = {r->s, lost_open(r->s)};
+    for (int i = 0; k.rc == 0 && i < r->count; i++) {
+        char *path = find_table(r->s, r->inputs[i].number);
+        if (r->inputs[i].damaged && env_exists(r->s->env, path))
+            k.rc = lost_keep(r->s, strrchr(path, '/') + 1);
+        free(path);
+    }
+    int rc = r->manifest_read ? 0 : env_list(r->s->env, r->s->dir, keep_manifest, &k);
+    if (k.rc == 0)
+        k.rc = rc;
+    return k.rc ? k.rc : lost_close(r->s);
+}
+
+/* ---- new tables */
+
+static struct iter *merge_inputs(struct repair *r)
+{
+    struct iter **children = mem_alloc((size_t)(r->count + 1) * sizeof *children);
+    size_t n = 0;
+    for (int i = 0; i < r->count; i++)
+        if (r->inputs[i].table)
+            children[n++] = table_iter_salvage(r->inputs[i].table, &r->inputs[i].bad_blocks);
+    struct iter *merged = iter_merge(children, n);
+    free(children);
+    return merged;
+}
+
+static int close_output(struct repair *r, struct table_output *o)
+{
+    int rc = o->builder ? table_output_finish(o, &r->edit, VERSION_LEVELS - 1) : 0;
+    if (o->builder)
+        table_output_end(o, rc == 0);
+    return rc;
+}
+
+static int write_tables(struct repair *r)
+{
+    struct iter *it = merge_inputs(r);
+    struct shadow shadow;
+    struct table_output o = {0};
+    int rc = 0;
+    shadow_start(&shadow, r->s); /* there are no snapshots: the newest version of each key */
+    for (iter_first(it); rc == 0 && it->valid; iter_next(it)) {
+        if (shadow_hides(&shadow, it->key) || key_type(it->key) == KEY_DELETE)
+            continue;
+        if (o.builder && table_builder_bytes(o.builder) >= r->s->options.table_bytes)
+            rc = close_output(r, &o);
+        if (rc == 0 && !o.builder)
+            rc = table_output_start(&o, r->s, ++r->highest);
+        if (rc == 0)
+            rc = table_output_add(&o, it->key, it->value);
+    }
+    if (rc == 0)
+        rc = close_output(r, &o);
+    else if (o.builder)
+        table_output_end(&o, false);
+    iter_destroy(it);
+    shadow_end(&shadow);
+    return rc ? rc : env_sync_dir(r->s->env, r->s->dir);
+}
+
+static int rebuild(struct repair *r)
+{
+    int rc = keep_damaged(r);
+    if (rc == 0)
+        rc = write_tables(r);
+    if (rc)
+        return rc;
+    uint64_t number = ++r->highest;
+    r->edit.log_number = r->log_number;
+    r->edit.last_sequence = r->sequence;
+    r->edit.next_file = r->highest + 1;
+    rc = set_create_as(r->s->env, r->s->dir, number, &r->edit);
+    if (rc == 0)
+        info_log(r->s,
+                 "repair: %d tables became %d; what could not be read is in %s/lost; the store may "
+                 "show older values for keys that were in it",
+                 r->count, r->edit.added_count, r->s->dir);
+    return rc;
+}
+
+int repair_tables(struct store *s)
+{
+    struct repair r = {.s = s};
+    edit_init(&r.edit);
+    int rc = read_set(&r);
+    if (rc == 0)
+        rc = env_list(s->env, s->dir, look_at, &r);
+    if (rc == 0 && examine_all(&r))
+        rc = rebuild(&r);
+    for (int i = 0; i < r.count; i++)
+        if (r.inputs[i].table)
+            table_close(r.inputs[i].table);
+    free(r.inputs);
+    edit_free(&r.edit);
+    return rc;
+}
