@@ -111,11 +111,14 @@ static void examine(struct repair *r, struct input *in)
         rc = it->status;
         iter_destroy(it);
     }
-    in->damaged = rc != 0 || in->bad_blocks > 0;
+    bool filter = rc == 0 && table_filter_damaged(in->table);
+    in->damaged = rc != 0 || in->bad_blocks > 0 || filter;
     if (in->damaged) {
         r->s->stats.damaged_tables++;
         if (rc)
-            info_log(r->s, "repair: %s: %s", path, fail_text());
+            info_log(r->s, "repair: %s", fail_text());
+        else if (in->bad_blocks == 0)
+            info_log(r->s, "repair: %s: its filter is damaged; no data is lost", path);
         else
             info_log(r->s, "repair: %s: %llu blocks cannot be read; the last: %s", path,
                      (unsigned long long)in->bad_blocks, fail_text());

@@ -20,6 +20,7 @@ struct table {
     uint64_t index_offset; /* for messages */
     struct filter_reader filter;
     bool has_filter;
+    bool filter_damaged; /* reads do without one: it only saves reads */
 };
 
 /* ---- open */
@@ -118,12 +119,21 @@ int table_open(struct env *env, const char *path, uint64_t size, uint64_t id, st
     if (rc)
         goto out;
     rc = load_filter(t, metaindex);
+    if (rc == STORE_ECORRUPT) {
+        t->filter_damaged = true;
+        rc = 0;
+    }
 out:
     if (rc)
         table_close(t);
     else
         *out = t;
     return rc;
+}
+
+bool table_filter_damaged(const struct table *t)
+{
+    return t->filter_damaged;
 }
 
 void table_close(struct table *t)

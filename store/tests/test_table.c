@@ -468,7 +468,7 @@ static bool right_or_error(const struct sorted *s, uint64_t size)
     struct iter *it = table_iter(t, true);
     bool error = false;
     check_run(it, s, false);
-    error = it->status != 0;
+    error = it->status != 0 || table_filter_damaged(t);
     check_run(it, s, true);
     for (int i = 0; i < s->count; i++) {
         struct slice key = buf_slice(&s->at[i].key);
