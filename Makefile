@@ -52,7 +52,8 @@ help: ## List the targets
 
 DEPS = gcc libc6-dev pkg-config libfuse3-dev fuse3 libisal-dev libsnappy-dev
 DEPS_TEST = $(DEPS) git check rsync sqlite3 strace libleveldb-dev \
-            attr acl liblmdb-dev lmdb-utils rocksdb-tools postgresql
+            attr acl liblmdb-dev lmdb-utils rocksdb-tools postgresql \
+            vim-tiny logrotate cmake stress-ng fio
 DEPS_BENCH = $(DEPS) libleveldb-dev librocksdb-dev gnuplot-nox
 DEPS_BENCH_MOUNT = $(DEPS) e2fsprogs xfsprogs bindfs git sqlite3 fio postgresql
 DEPS_CI = $(DEPS_TEST) clang clang-format libclang-rt-14-dev
