@@ -225,6 +225,10 @@ int store_compact(struct store *s, struct slice from, struct slice to);
 void store_on_wait(void (*hook)(void));
 void store_about_to_wait(void); /* calls it: for those who wait for locks of their own */
 
+/* Reads all tables whole; `report` gets a line for each that cannot be, with file and offset.
+ * Returns how many. */
+int store_verify(struct store *s, void (*report)(void *arg, const char *line), void *arg);
+
 /* Counters since open. */
 struct store_stats {
     uint64_t groups;  /* log records written */

@@ -14,6 +14,8 @@ enum {
 /* `mount [-f] [-o OPTIONS] STORE MOUNTPOINT`, and the same without the verb from mount(8). */
 int cmd_mount(int argc, char **argv);
 int cmd_umount(int argc, char **argv);
+/* `check [--repair] STORE`. */
+int cmd_check(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_version(void);
 

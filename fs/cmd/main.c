@@ -28,9 +28,9 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } verbs[] = {
-    {"mount", cmd_mount}, {"umount", cmd_umount}, {"unmount", cmd_umount},
-    {"help", cmd_help},   {"--help", cmd_help},   {"-h", cmd_help},
-    {"version", version}, {"--version", version}, {"-V", version},
+    {"mount", cmd_mount},   {"umount", cmd_umount}, {"unmount", cmd_umount}, {"check", cmd_check},
+    {"help", cmd_help},     {"--help", cmd_help},   {"-h", cmd_help},        {"version", version},
+    {"--version", version}, {"-V", version},
 };
 
 /* A helper call names the store by a path or begins with options; anything else is a verb that does

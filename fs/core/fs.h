@@ -154,6 +154,9 @@ int fs_removexattr(struct fs *fs, uint64_t ino, const char *name);
 
 struct statvfs;
 int fs_statfs(struct fs *fs, struct statvfs *out);
+/* Reads every table and every record of a filesystem that nobody uses, and sees whether they belong
+ * together. `report` gets a line for each finding. Returns how many, or a negative error. */
+int fs_check(struct fs *fs, void (*report)(void *arg, const char *line), void *arg);
 struct store *fs_store(struct fs *fs); /* for counters and tests */
 
 #endif

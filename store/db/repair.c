@@ -17,12 +17,11 @@
 #include "../compact/shadow.h"
 #include "../compact/table_output.h"
 #include "lost.h"
+#include "survey.h"
 
 struct input {
     uint64_t number;
-    struct table *table; /* NULL: nothing of it can be read */
-    uint64_t bad_blocks;
-    bool damaged;
+    struct survey survey;
 };
 
 struct repair {
@@ -76,54 +75,15 @@ static int read_set(struct repair *r)
 
 /* ---- what is left of them */
 
-static char *find_table(struct store *s, uint64_t number)
-{
-    char *path = name_table(s->dir, number);
-    if (!env_exists(s->env, path)) {
-        free(path);
-        path = mem_printf("%s/%06llu.sst", s->dir, (unsigned long long)number);
-    }
-    return path;
-}
-
-static int open_whole(struct store *s, const char *path, struct input *in)
-{
-    struct env_file *f;
-    uint64_t size = 0;
-    int rc = env_open(s->env, path, ENV_READ, &f);
-    if (rc)
-        return rc;
-    rc = env_size(s->env, f, &size);
-    env_close(s->env, f);
-    return rc ? rc : table_open(s->env, path, size, in->number, NULL, &in->table);
-}
-
-/* Reads all of it. */
 static void examine(struct repair *r, struct input *in)
 {
-    char *path = find_table(r->s, in->number);
-    int rc = open_whole(r->s, path, in);
-    if (rc == 0) {
-        struct iter *it = table_iter_salvage(in->table, &in->bad_blocks);
-        for (iter_first(it); it->valid; iter_next(it))
-            if (key_sequence(it->key) > r->sequence)
-                r->sequence = key_sequence(it->key);
-        rc = it->status;
-        iter_destroy(it);
-    }
-    bool filter = rc == 0 && table_filter_damaged(in->table);
-    in->damaged = rc != 0 || in->bad_blocks > 0 || filter;
-    if (in->damaged) {
+    survey_table(r->s, in->number, &in->survey);
+    if (in->survey.highest_sequence > r->sequence)
+        r->sequence = in->survey.highest_sequence;
+    if (in->survey.finding) {
         r->s->stats.damaged_tables++;
-        if (rc)
-            info_log(r->s, "repair: %s", fail_text());
-        else if (in->bad_blocks == 0)
-            info_log(r->s, "repair: %s: its filter is damaged; no data is lost", path);
-        else
-            info_log(r->s, "repair: %s: %llu blocks cannot be read; the last: %s", path,
-                     (unsigned long long)in->bad_blocks, fail_text());
+        info_log(r->s, "repair: %s", in->survey.finding);
     }
-    free(path);
 }
 
 static bool examine_all(struct repair *r)
@@ -131,7 +91,7 @@ static bool examine_all(struct repair *r)
     bool damaged = !r->manifest_read;
     for (int i = 0; i < r->count; i++) {
         examine(r, &r->inputs[i]);
-        damaged |= r->inputs[i].damaged;
+        damaged |= r->inputs[i].survey.finding != NULL;
     }
     return damaged;
 }
@@ -156,8 +116,8 @@ static int keep_damaged(struct repair *r)
 {
     struct keeping k = {r->s, lost_open(r->s)};
     for (int i = 0; k.rc == 0 && i < r->count; i++) {
-        char *path = find_table(r->s, r->inputs[i].number);
-        if (r->inputs[i].damaged && env_exists(r->s->env, path))
+        char *path = survey_path(r->s, r->inputs[i].number);
+        if (r->inputs[i].survey.finding && env_exists(r->s->env, path))
             k.rc = lost_keep(r->s, strrchr(path, '/') + 1);
         free(path);
     }
@@ -174,8 +134,9 @@ static struct iter *merge_inputs(struct repair *r)
     struct iter **children = mem_alloc((size_t)(r->count + 1) * sizeof *children);
     size_t n = 0;
     for (int i = 0; i < r->count; i++)
-        if (r->inputs[i].table)
-            children[n++] = table_iter_salvage(r->inputs[i].table, &r->inputs[i].bad_blocks);
+        if (r->inputs[i].survey.table)
+            children[n++] =
+                table_iter_salvage(r->inputs[i].survey.table, &r->inputs[i].survey.bad_blocks);
     struct iter *merged = iter_merge(children, n);
     free(children);
     return merged;
@@ -244,9 +205,10 @@ int repair_tables(struct store *s)
         rc = env_list(s->env, s->dir, look_at, &r);
     if (rc == 0 && examine_all(&r))
         rc = rebuild(&r);
-    for (int i = 0; i < r.count; i++)
-        if (r.inputs[i].table)
-            table_close(r.inputs[i].table);
+    for (int i = 0; i < r.count; i++) {
+        table_close(r.inputs[i].survey.table);
+        free(r.inputs[i].survey.finding);
+    }
     free(r.inputs);
     edit_free(&r.edit);
     return rc;

@@ -1,0 +1,98 @@
+/* `skeinfs check [--repair] STORE`: is a store that nobody has mounted whole? */
+#include "cmd.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include "../../store/base/error.h"
+#include "../core/fs.h"
+#include "paths.h"
+
+static void print(void *arg, const char *line)
+{
+    (void)arg;
+    puts(line);
+}
+
+/* A STORE that is not one would become a new one. */
+static int must_be_store(const char *path)
+{
+    struct stat st;
+    char *marker = mem_printf("%s/skeinfs", path);
+    int rc =
+        stat(marker, &st) ? fail(-errno, "%s: no skeinfs store: %s", path, fail_name(-errno)) : 0;
+    free(marker);
+    return rc;
+}
+
+static void say_repaired(struct fs *fs, const char *path)
+{
+    struct store_stats st;
+    store_get_stats(fs_store(fs), &st);
+    if (st.damaged_tables == 0 && st.cut_records == 0 && st.cut_bytes == 0)
+        return;
+    printf("repaired: %llu tables were damaged, %llu changes (%llu bytes) of the log were cut off; "
+           "what could not "
+           "be read is in %s/kv/lost, and %s/kv/LOG says more\n",
+           (unsigned long long)st.damaged_tables, (unsigned long long)st.cut_records,
+           (unsigned long long)st.cut_bytes, path, path);
+}
+
+static int check(const char *path, bool repair)
+{
+    struct fs_options o;
+    struct fs *fs;
+    fs_options_init(&o);
+    o.store.repair = repair;
+    int rc = must_be_store(path);
+    if (rc == 0)
+        rc = fs_open(path, &o, &fs);
+    if (rc) {
+        say("%s", fail_text());
+        return EXIT_FAILED;
+    }
+    if (repair)
+        say_repaired(fs, path);
+    int findings = fs_check(fs, print, NULL);
+    if (fs_close(fs) < 0) {
+        say("%s", fail_text());
+        return EXIT_FAILED;
+    }
+    if (findings == 0)
+        printf("%s: whole\n", path);
+    else
+        say("%s: %d findings%s", path, findings,
+            repair ? "" : "; 'skeinfs check --repair' makes the best of damaged tables and logs");
+    return findings ? EXIT_FAILED : EXIT_OK;
+}
+
+int cmd_check(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"repair", no_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'}, {0}};
+    bool repair = false;
+    int c;
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        if (c == 'h')
+            return cmd_help(argc, argv);
+        if (c != 'r') {
+            say("check has no option '%s': there is --repair", argv[optind - 1]);
+            return EXIT_USAGE;
+        }
+        repair = true;
+    }
+    if (argc - optind != 1) {
+        say(optind == argc ? "which store? give its folder" : "give one STORE at a time");
+        return EXIT_USAGE;
+    }
+    char *path;
+    if (paths_store(argv[optind], &path) < 0) {
+        say("%s", fail_text());
+        return EXIT_FAILED;
+    }
+    int code = check(path, repair);
+    free(path);
+    return code;
+}

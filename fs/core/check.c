@@ -1,0 +1,263 @@
+/* fs_check: every record is read once, in key order, and what it says of an inode is added up; then
+ * each inode's sums are compared with what it says itself. Memory grows with the number of inodes
+ * (some 64 bytes each). */
+#include "fs_internal.h"
+
+#include "../format/record_text.h"
+
+/* What the records say of one inode number. */
+struct sums {
+    uint64_t ino; /* 0: an empty place in the table */
+    mode_t type;
+    bool there, embedded, garbage, cutting, sparse, has_attrs;
+    uint32_t nlink, references, subdirs;
+    uint64_t size, blocks, extents, attrs, end;
+    uint64_t entries_said, entries;
+    uint64_t parent; /* of a directory */
+};
+
+struct walk {
+    struct fs *fs;
+    void (*report)(void *arg, const char *line);
+    void *arg;
+    int findings;
+    struct sums *at; /* open addressing; `room` is a power of two */
+    size_t room, used;
+    struct slice key, value;
+};
+
+/* ---- sums by inode number */
+
+static struct sums *place(struct sums *at, size_t room, uint64_t ino)
+{
+    size_t i = (size_t)(ino * 0x9e3779b97f4a7c15u >> 20) & (room - 1);
+    while (at[i].ino != 0 && at[i].ino != ino)
+        i = (i + 1) & (room - 1);
+    return &at[i];
+}
+
+static void grow(struct walk *w)
+{
+    size_t room = w->room ? 2 * w->room : 1024;
+    struct sums *at = mem_zalloc(room * sizeof *at);
+    for (size_t i = 0; i < w->room; i++)
+        if (w->at[i].ino)
+            *place(at, room, w->at[i].ino) = w->at[i];
+    free(w->at);
+    w->at = at;
+    w->room = room;
+}
+
+static struct sums *sums_of(struct walk *w, uint64_t ino)
+{
+    if (4 * w->used >= 3 * w->room)
+        grow(w);
+    struct sums *s = place(w->at, w->room, ino);
+    if (s->ino == 0) {
+        s->ino = ino;
+        w->used++;
+    }
+    return s;
+}
+
+static const struct sums *look_up(const struct walk *w, uint64_t ino)
+{
+    const struct sums *s = place(w->at, w->room, ino);
+    return s->ino ? s : NULL;
+}
+
+/* ---- findings */
+
+static void tell(struct walk *w, char *line)
+{
+    w->findings++;
+    w->report(w->arg, line);
+    free(line);
+}
+
+static void tell_record(struct walk *w, const char *what)
+{
+    struct buf text = BUF_INIT;
+    record_to_text(w->key, w->value, &text);
+    tell(w, mem_printf("%s: %.*s", what, (int)text.len, text.data));
+    buf_free(&text);
+}
+
+static void tell_inode(struct walk *w, const struct sums *s, const char *what)
+{
+    tell(w, mem_printf("inode %llu: %s", (unsigned long long)s->ino, what));
+}
+
+/* ---- the records */
+
+static void take_inode(struct walk *w, uint64_t ino, const struct inode *i, bool embedded)
+{
+    struct sums *s = sums_of(w, ino);
+    if (s->there) {
+        tell_record(w, "an inode that is there twice");
+        return;
+    }
+    s->there = true;
+    s->embedded = embedded;
+    s->type = i->mode & S_IFMT;
+    s->cutting = i->flags & INODE_CUTTING;
+    s->sparse = i->flags & INODE_SPARSE;
+    s->has_attrs = i->flags & INODE_HAS_XATTR;
+    s->nlink = i->nlink;
+    s->size = i->size;
+    s->blocks = i->blocks;
+    s->entries_said = i->entries;
+    s->parent = i->parent;
+    if (ino >= w->fs->super.next_ino)
+        tell_record(w, "an inode number that was never given");
+}
+
+static void take_entry(struct walk *w, uint64_t dir)
+{
+    enum entry_kind kind;
+    struct inode i;
+    uint64_t ino;
+    size_t len = w->key.len - 9;
+    if (len == 0 || len > FS_NAME_MAX || entry_decode(w->value, &ino, &kind, &i)) {
+        tell_record(w, "a damaged entry");
+        return;
+    }
+    sums_of(w, dir)->entries++;
+    if (kind == ENTRY_REFERENCE) {
+        sums_of(w, ino)->references++;
+        return;
+    }
+    take_inode(w, ino, &i, true);
+    if (S_ISDIR(i.mode)) {
+        sums_of(w, dir)->subdirs++;
+        if (i.parent != dir)
+            tell_record(w, "a directory whose '..' is another one");
+    }
+    inode_free(&i);
+}
+
+static void take_extent(struct walk *w, uint64_t ino)
+{
+    uint64_t at = w->key.len == 17 ? get_be64(w->key.data + 9) : 1;
+    if (at % FS_BLOCK != 0 || w->value.len < 1 || w->value.len > 1 + FS_BLOCK ||
+        w->value.data[0] != EXTENT_INLINE) {
+        tell_record(w, "a damaged extent");
+        return;
+    }
+    struct sums *s = sums_of(w, ino);
+    s->extents++;
+    s->end = at + w->value.len - 1;
+}
+
+static void take_garbage(struct walk *w, uint64_t ino)
+{
+    struct garbage_record g;
+    if (garbage_decode(&g, w->value))
+        tell_record(w, "a damaged garbage record");
+    else
+        sums_of(w, ino)->garbage = true;
+}
+
+static void take_own_inode(struct walk *w, uint64_t ino)
+{
+    struct inode i;
+    if (inode_decode(&i, w->value)) {
+        tell_record(w, "a damaged inode");
+        return;
+    }
+    take_inode(w, ino, &i, false);
+    inode_free(&i);
+}
+
+static void take_record(struct walk *w)
+{
+    char kind = w->key.len > 0 ? w->key.data[0] : 0;
+    if (kind == KEY_SUPER && w->key.len == 1)
+        return; /* fs_open has read it */
+    uint64_t ino = w->key.len >= 9 ? get_be64(w->key.data + 1) : 0;
+    if (ino == 0)
+        tell_record(w, "a record that is not of this filesystem");
+    else if (kind == KEY_ENTRY)
+        take_entry(w, ino);
+    else if (kind == KEY_INODE && w->key.len == 9)
+        take_own_inode(w, ino);
+    else if (kind == KEY_EXTENT)
+        take_extent(w, ino);
+    else if (kind == KEY_XATTR && w->key.len > 9)
+        sums_of(w, ino)->attrs++;
+    else if (kind == KEY_GARBAGE && w->key.len == 9)
+        take_garbage(w, ino);
+    else
+        tell_record(w, "a record that is not of this filesystem");
+}
+
+/* ---- the sums */
+
+static void check_dir(struct walk *w, const struct sums *s)
+{
+    const struct sums *up = look_up(w, s->parent);
+    if (s->entries != s->entries_said)
+        tell_inode(w, s, "the directory has not as many names as it says");
+    if (s->nlink != 2 + s->subdirs)
+        tell_inode(w, s, "the directory's link count is not 2 and one for each folder in it");
+    if (!up || !up->there || !S_ISDIR(up->type))
+        tell_inode(w, s, "the directory lies in one that is not there");
+}
+
+static void check_data(struct walk *w, const struct sums *s)
+{
+    if (s->extents > 0 && !S_ISREG(s->type))
+        tell_inode(w, s, "data of what is no file");
+    if (s->attrs > 0 && !s->has_attrs)
+        tell_inode(w, s, "attributes by name that it does not know of");
+    if (s->cutting)
+        return;
+    if (s->extents > 0 && s->end > s->size)
+        tell_inode(w, s, "data behind the end of the file");
+    if (s->blocks != s->extents * (FS_BLOCK / 512))
+        tell_inode(w, s, "the file has not as many blocks as it says");
+    if (S_ISREG(s->type) && !s->sparse && s->extents != (s->size + FS_BLOCK - 1) / FS_BLOCK)
+        tell_inode(w, s, "blocks of the file are missing");
+}
+
+static void check_inode(struct walk *w, const struct sums *s)
+{
+    if (!s->there) {
+        if (s->references > 0)
+            tell_inode(w, s, "a name of an inode that is not there");
+        if (s->entries > 0)
+            tell_inode(w, s, "names in a directory that is not there");
+        if ((s->extents > 0 || s->attrs > 0) && !s->garbage)
+            tell_inode(w, s, "data or attributes of an inode that is not there");
+        return;
+    }
+    if (!S_ISDIR(s->type) && s->entries > 0)
+        tell_inode(w, s, "names in what is no directory");
+    if (s->embedded ? s->references > 0 : s->ino != FS_ROOT && s->references != s->nlink)
+        tell_inode(w, s, "it has not as many names as it says");
+    if (S_ISDIR(s->type))
+        check_dir(w, s);
+    check_data(w, s);
+}
+
+int fs_check(struct fs *fs, void (*report)(void *arg, const char *line), void *arg)
+{
+    struct walk w = {.fs = fs, .report = report, .arg = arg};
+    w.findings = store_verify(fs->store, report, arg);
+    struct iter *it = store_iter(fs->store, NULL);
+    grow(&w);
+    for (iter_first(it); it->valid; iter_next(it)) {
+        w.key = it->key;
+        w.value = it->value;
+        take_record(&w);
+    }
+    int rc = it->status;
+    iter_destroy(it);
+    if (rc)
+        tell(&w, mem_printf("the records cannot all be read: %s", fail_text()));
+    for (size_t i = 0; rc == 0 && i < w.room; i++)
+        if (w.at[i].ino)
+            check_inode(&w, &w.at[i]);
+    free(w.at);
+    return w.findings;
+}

@@ -1,0 +1,132 @@
+/* fs_check: nothing to say of what is whole, and a line for each thing that is not. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../format/garbage_format.h"
+#include "../format/inode_format.h"
+#include "../format/keys_format.h"
+#include "../../store/tests/env_sim.h"
+#include "fixture.h"
+
+static struct buf said;
+
+static void hear(void *arg, const char *line)
+{
+    (void)arg;
+    buf_append(&said, line, strlen(line));
+    buf_append(&said, "\n", 1);
+}
+
+static int run_check(void)
+{
+    buf_clear(&said);
+    int n = fs_check(fs, hear, NULL);
+    buf_append(&said, "", 1);
+    return n;
+}
+
+static void expect(const char *what)
+{
+    int n = run_check();
+    ck_assert_msg(n >= 1 && strstr(said.data, what), "%d findings: %s", n, said.data);
+}
+
+static void put(struct fs_key key, struct slice value)
+{
+    ck_assert_int_eq(store_put(fs_store(fs), key_slice(&key), value, false), 0);
+}
+
+static void del(struct fs_key key)
+{
+    ck_assert_int_eq(store_delete(fs_store(fs), key_slice(&key), false), 0);
+}
+
+static uint64_t file, dir;
+
+static void setup(void)
+{
+    fixture_setup();
+    dir = make_dir(FS_ROOT, "dir");
+    file = make_file(dir, "file");
+    write_at(file, 0, "some bytes", 10);
+    set_size(file, 3 * FS_BLOCK);
+    uint64_t linked = make_file(dir, "linked");
+    struct stat st;
+    ck_assert_int_eq(fs_link(fs, linked, FS_ROOT, "other", &st), 0);
+    fs_forget(fs, linked, 1);
+    ck_assert_int_eq(run_check(), 0);
+}
+
+static void teardown(void)
+{
+    buf_free(&said);
+    fixture_close(); /* not fixture_teardown(), which wants the store whole */
+    env_sim_free(disk);
+}
+
+START_TEST(a_name_that_is_gone_is_found)
+{
+    del(key_named(KEY_ENTRY, dir, "file"));
+    expect("not as many names as it says");
+    expect("data or attributes of an inode that is not there");
+}
+END_TEST
+
+START_TEST(an_inode_that_is_gone_is_found)
+{
+    del(key_named(KEY_ENTRY, FS_ROOT, "dir"));
+    expect("names in a directory that is not there");
+}
+END_TEST
+
+START_TEST(a_link_count_that_is_wrong_is_found)
+{
+    del(key_named(KEY_ENTRY, FS_ROOT, "other"));
+    expect("it has not as many names as it says");
+}
+END_TEST
+
+START_TEST(blocks_that_do_not_belong_are_found)
+{
+    put(key_extent(file, 8 * FS_BLOCK), slice_of("\1x", 2));
+    expect("data behind the end of the file");
+    put(key_extent(dir, 0), slice_of("\1x", 2));
+    expect("data of what is no file");
+    put(key_extent(file, 5), slice_of("\1x", 2));
+    expect("a damaged extent");
+}
+END_TEST
+
+START_TEST(records_that_cannot_be_read_are_found)
+{
+    put(key_named(KEY_ENTRY, dir, "broken"), slice_of("\7", 1));
+    expect("a damaged entry");
+    put(key_of(KEY_INODE, 77), slice_of("\7", 1));
+    expect("a damaged inode");
+    put(key_of(KEY_GARBAGE, 77), slice_of("", 0));
+    expect("a damaged garbage record");
+    del(key_of(KEY_GARBAGE, 77));
+    put(key_of('?', 77), slice_of("", 0));
+    expect("not of this filesystem");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("check");
+    TCase *tc = tcase_create("check");
+    tcase_set_timeout(tc, 60);
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, a_name_that_is_gone_is_found);
+    tcase_add_test(tc, an_inode_that_is_gone_is_found);
+    tcase_add_test(tc, a_link_count_that_is_wrong_is_found);
+    tcase_add_test(tc, blocks_that_do_not_belong_are_found);
+    tcase_add_test(tc, records_that_cannot_be_read_are_found);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,68 @@
+#!/bin/bash
+# `skeinfs check`: a whole store, one in use, one with damage in a table, in the log, in the MANIFEST; and what --repair makes of them.
+. "$(dirname "$0")/lib.sh"
+[ -n "$native" ] && { echo "skipped: the disk below has no skeinfs store"; exit 77; }
+start
+for i in $(seq 300); do
+    mkdir "d$i" && seq "$i" 2000 >"d$i/numbers" || exit 1
+done
+cd "$work" || exit 1
+
+# run WANTED-CODE WANTED-WORDS COMMAND...
+run() {
+    local code=$1 words=$2
+    shift 2
+    "$@" >"$work/said" 2>&1
+    [ $? = "$code" ] && grep -q "$words" "$work/said" || { cat "$work/said"; return 1; }
+}
+check "one in use is left alone" run 1 "in use by process $(daemon_pid)" "$skeinfs" check "$store"
+check "umount" "$skeinfs" umount "$mp"
+check "a whole one is whole" run 0 "whole" "$skeinfs" check "$store"
+check "and stays so with --repair" run 0 "whole" "$skeinfs" check --repair "$store"
+check "no store" run 1 "$work: no skeinfs store" "$skeinfs" check "$work"
+check "no such folder" run 1 "no skeinfs store" "$skeinfs" check "$work/none"
+check "no such option" run 2 "no option '--mend'" "$skeinfs" check --mend "$store"
+check "no store given" run 2 "which store" "$skeinfs" check
+
+cp -a "$store" "$work/kept"
+again() {
+    rm -rf "$store"
+    cp -a "$work/kept" "$store"
+}
+# flip FILE OFFSET: changes a byte
+flip() {
+    local byte
+    byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+    printf "\\$(printf %03o $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+table=$(ls -S "$store"/kv/*.ldb | head -1)
+flip "$table" 3000
+check "a damaged table is named, with the offset" run 1 "$(basename "$table").*offset" "$skeinfs" check "$store"
+check "a repair says what it did" run 1 "repaired: 1 tables were damaged" "$skeinfs" check --repair "$store"
+check "the damaged table is kept" [ -f "$store/kv/lost/$(basename "$table")" ]
+check "and the store can be mounted" "$skeinfs" mount "$store" "$mp"
+check "nearly all is there" [ "$(ls "$mp" | wc -l)" -gt 200 ]
+"$skeinfs" umount "$mp"
+
+again
+flip "$(ls "$store"/kv/MANIFEST-*)" 20
+check "a damaged MANIFEST is not mounted" run 1 "MANIFEST.*offset" "$skeinfs" mount "$store" "$mp"
+check "nor changed" run 1 "MANIFEST.*offset" "$skeinfs" check "$store"
+check "a repair reads the tables" run 0 "whole" "$skeinfs" check --repair "$store"
+check "and it can be mounted" "$skeinfs" mount "$store" "$mp"
+check "all is there" [ "$(cat "$mp"/d*/numbers | wc -l)" = $((300 * 2001 - 300 * 301 / 2)) ]
+
+cd "$mp" || exit 1
+for i in $(seq 50); do
+    echo "$i" >"new$i" && sync "new$i" || exit 1
+done
+cd "$work" || exit 1
+daemon_kill
+umount "$mp" 2>/dev/null || fusermount3 -u "$mp" || umount -l "$mp"
+log=$(ls "$store"/kv/*.log | tail -1)
+flip "$log" 2000
+check "damage in what was synced is not mounted" run 1 "$(basename "$log").*offset.*on stable storage" "$skeinfs" mount "$store" "$mp"
+check "a repair cuts it off" run 0 "changes.*were cut off" "$skeinfs" check --repair "$store"
+check "and keeps the log" [ -f "$store/kv/lost/$(basename "$log")" ]
+check "then it is whole" run 0 "whole" "$skeinfs" check "$store"
+done_testing

@@ -1,0 +1,72 @@
+/* See survey.h; and store_verify, which does it for every table. */
+#include "survey.h"
+
+#include <stdlib.h>
+
+char *survey_path(struct store *s, uint64_t number)
+{
+    char *path = name_table(s->dir, number);
+    if (!env_exists(s->env, path)) {
+        char *old = mem_printf("%s/%06llu.sst", s->dir, (unsigned long long)number);
+        if (env_exists(s->env, old)) {
+            free(path);
+            return old;
+        }
+        free(old);
+    }
+    return path;
+}
+
+static int open_whole(struct store *s, const char *path, uint64_t number, struct table **out)
+{
+    struct env_file *f;
+    uint64_t size = 0;
+    int rc = env_open(s->env, path, ENV_READ, &f);
+    if (rc)
+        return rc;
+    rc = env_size(s->env, f, &size);
+    env_close(s->env, f);
+    return rc ? rc : table_open(s->env, path, size, number, NULL, out);
+}
+
+void survey_table(struct store *s, uint64_t number, struct survey *out)
+{
+    char *path = survey_path(s, number);
+    *out = (struct survey){0};
+    int rc = open_whole(s, path, number, &out->table);
+    if (rc == 0) {
+        struct iter *it = table_iter_salvage(out->table, &out->bad_blocks);
+        for (iter_first(it); it->valid; iter_next(it))
+            if (key_sequence(it->key) > out->highest_sequence)
+                out->highest_sequence = key_sequence(it->key);
+        rc = it->status;
+        iter_destroy(it);
+    }
+    if (rc)
+        out->finding = mem_printf("%s", fail_text());
+    else if (out->bad_blocks > 0)
+        out->finding = mem_printf("%llu of its blocks cannot be read, the last: %s",
+                                  (unsigned long long)out->bad_blocks, fail_text());
+    else if (table_filter_damaged(out->table))
+        out->finding = mem_printf("%s: its filter is damaged; no data is lost", path);
+    free(path);
+}
+
+int store_verify(struct store *s, void (*report)(void *arg, const char *line), void *arg)
+{
+    struct view *v = view_take(s);
+    int findings = 0;
+    for (int level = 0; level < VERSION_LEVELS; level++)
+        for (int i = 0; i < v->version->level[level].count; i++) {
+            struct survey t;
+            survey_table(s, v->version->level[level].files[i]->number, &t);
+            if (t.finding) {
+                report(arg, t.finding);
+                findings++;
+            }
+            table_close(t.table);
+            free(t.finding);
+        }
+    view_release(v);
+    return findings;
+}
