@@ -37,7 +37,7 @@ OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 UNIT_BIN := $(patsubst %.c,$(BUILD)/%,$(STORE_TESTS) $(FS_TESTS))
 MOUNT_BIN := $(patsubst %.c,$(BUILD)/%,$(MOUNT_C)) $(BUILD)/mount-tests/random_ops
 
-.PHONY: all help deps deps-test deps-ci mount umount test unit mount-test asan tsan torture clang bench bench-store format format-check \
+.PHONY: all help deps deps-test deps-ci mount umount test unit mount-test asan tsan torture coverage clang bench bench-store format format-check \
         install clean
 .DEFAULT_GOAL := all
 .SECONDARY:
@@ -158,6 +158,11 @@ TSAN_TESTS = test_queue test_memtable test_cache test_compaction test_version te
 tsan: ## Unit tests of what is concurrent under ThreadSanitizer
 	@$(MAKE) --no-print-directory unit-programs BUILD=build/tsan OPT=-O1 SANITIZE=thread
 	@SHORT=1 STRIDE=20 BUILD=build/tsan ONLY="$(TSAN_TESTS)" sh .ci/run-tests unit
+
+coverage: ## Which lines of store/ and fs/core the unit tests reach
+	@$(MAKE) --no-print-directory unit-programs BUILD=build/coverage OPT=-O0 \
+	    CFLAGS="$(CFLAGS) --coverage -fprofile-update=atomic"
+	@BUILD=build/coverage sh .ci/coverage
 
 torture: unit-programs ## Random suites with ever new seeds, until one fails or Ctrl-C (settings: .ci/run-torture)
 	@BUILD=$(BUILD) bash .ci/run-torture $(NAMES)
