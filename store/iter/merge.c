@@ -3,7 +3,10 @@
  *
  * Entries are ordered by key and, among equal keys, by child. Invariant: going forward, every child
  * but the current one stands at its first entry behind the current one; going backward, at its last
- * before it. A change of direction puts the others right. */
+ * before it. A change of direction puts the others right.
+ *
+ * `rival` is the best of the others, or NULL. While the current child moves ahead of it, one
+ * comparison a step is enough. */
 #include "iter.h"
 
 #include <assert.h>
@@ -14,7 +17,8 @@
 struct merge {
     struct iter base;
     size_t count;
-    struct iter *current;
+    struct iter *current, *rival;
+    bool before_rival; /* among the children */
     bool backward;
     struct iter *child[];
 };
@@ -37,24 +41,58 @@ static void show(struct merge *m)
 
 static void pick_smallest(struct merge *m)
 {
-    m->current = NULL;
+    m->current = m->rival = NULL;
     for (size_t i = 0; i < m->count; i++) {
         struct iter *c = m->child[i];
-        if (c->valid && (!m->current || ikey_compare(c->key, m->current->key) < 0))
+        if (!c->valid)
+            continue;
+        if (!m->current || ikey_compare(c->key, m->current->key) < 0) {
+            m->rival = m->current;
             m->current = c;
+            m->before_rival = false;
+        } else if (!m->rival || ikey_compare(c->key, m->rival->key) < 0) {
+            m->rival = c;
+            m->before_rival = true;
+        }
     }
     show(m);
 }
 
 static void pick_largest(struct merge *m)
 {
-    m->current = NULL;
+    m->current = m->rival = NULL;
     for (size_t i = m->count; i-- > 0;) {
         struct iter *c = m->child[i];
-        if (c->valid && (!m->current || ikey_compare(c->key, m->current->key) > 0))
+        if (!c->valid)
+            continue;
+        if (!m->current || ikey_compare(c->key, m->current->key) > 0) {
+            m->rival = m->current;
             m->current = c;
+            m->before_rival = true;
+        } else if (!m->rival || ikey_compare(c->key, m->rival->key) > 0) {
+            m->rival = c;
+            m->before_rival = false;
+        }
     }
     show(m);
+}
+
+/* The current child has moved: is it still the one? Then shows it. */
+static bool still_ahead(struct merge *m)
+{
+    struct iter *c = m->current;
+    if (!c->valid)
+        return false;
+    if (m->rival) {
+        int r = ikey_compare(c->key, m->rival->key);
+        if (m->backward ? r < 0 : r > 0)
+            return false;
+        if (r == 0 && m->before_rival == m->backward)
+            return false;
+    }
+    m->base.key = c->key;
+    m->base.value = c->value;
+    return true;
 }
 
 static void merge_seek(struct iter *base, struct slice target)
@@ -125,20 +163,24 @@ static void merge_next(struct iter *base)
 {
     struct merge *m = (struct merge *)base;
     assert(base->valid);
-    if (m->backward)
+    bool turned = m->backward;
+    if (turned)
         turn_forward(m);
     iter_next(m->current);
-    pick_smallest(m);
+    if (turned || !still_ahead(m))
+        pick_smallest(m);
 }
 
 static void merge_prev(struct iter *base)
 {
     struct merge *m = (struct merge *)base;
     assert(base->valid);
-    if (!m->backward)
+    bool turned = !m->backward;
+    if (turned)
         turn_backward(m);
     iter_prev(m->current);
-    pick_largest(m);
+    if (turned || !still_ahead(m))
+        pick_largest(m);
 }
 
 static void merge_destroy(struct iter *base)

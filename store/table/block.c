@@ -58,7 +58,7 @@ struct entry {
     const char *rest; /* of the key; the value follows it */
 };
 
-static bool take_lengths(struct slice *in, struct entry *e)
+static inline bool take_lengths(struct slice *in, struct entry *e)
 {
     const unsigned char *p = (const unsigned char *)in->data;
     if (in->len >= 3 && (p[0] | p[1] | p[2]) < 0x80) { /* nearly always: one byte each */
@@ -74,7 +74,7 @@ static bool take_lengths(struct slice *in, struct entry *e)
 }
 
 /* The entry at `offset`, below b->restarts; false where it does not fit into the block. */
-static bool parse_entry(const struct block *b, uint32_t offset, struct entry *e)
+static inline bool parse_entry(const struct block *b, uint32_t offset, struct entry *e)
 {
     struct slice in = slice_of(b->data.data + offset, b->restarts - offset);
     if (!take_lengths(&in, e) || (uint64_t)e->unshared + e->value_len > in.len)
@@ -100,13 +100,18 @@ static void make_room(struct block_cursor *c, size_t len)
     c->key.cap = 2 * len;
 }
 
-/* Key rests are short: a call of memcpy takes longer than they do. */
+/* Key rests are short: a call of memcpy takes longer than they do. The last eight bytes are copied
+ * as one, over some that are there already. */
 static inline void copy_rest(char *to, const char *from, size_t n)
 {
-    for (; n >= 8; n -= 8, to += 8, from += 8)
-        memcpy(to, from, 8);
-    for (; n > 0; n--)
-        *to++ = *from++;
+    if (n < 8) {
+        while (n-- > 0)
+            *to++ = *from++;
+        return;
+    }
+    for (size_t i = 0; i + 8 < n; i += 8)
+        memcpy(to + i, from + i, 8);
+    memcpy(to + n - 8, from + n - 8, 8);
 }
 
 /* Reads the entry at c->next. The key before it must be in c->key (empty at a restart point).

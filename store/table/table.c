@@ -278,121 +278,202 @@ int table_get(struct table *t, struct slice key, uint64_t sequence, struct buf *
 
 /* ---- iterator */
 
-struct block_iter {
+/* Both levels in one: a place in the index block and one in the data block that it names.
+ *
+ * Invariant: where `open`, `data` is a cursor over the block at `at`, held by `held`; it is the one
+ * under the index's place, unless the index has just been moved. */
+struct table_iterator {
     struct iter base;
     struct table *table;
-    uint64_t offset;
+    bool keep, open;
+    int read_status; /* why the block under the index's place is not open */
+    struct block_handle at;
     struct held_block held;
-    struct block_cursor cursor;
+    struct block_cursor index, data;
+    table_release release;
+    void *owner, *hold;
+    uint64_t *bad_blocks; /* NULL: one ends the iteration; else they are counted */
 };
 
-static void show(struct block_iter *it)
+static void close_block(struct table_iterator *it)
 {
-    it->base.valid = block_cursor_valid(&it->cursor);
-    it->base.status = in_block(it->table, it->offset, it->cursor.status);
+    if (!it->open)
+        return;
+    block_cursor_free(&it->data);
+    drop_block(&it->held);
+    it->open = false;
+}
+
+/* Opens the block under the index's place, if it is not open. */
+static void open_block(struct table_iterator *it)
+{
+    struct block_handle at;
+    struct slice in = it->index.value;
+    it->read_status = 0;
+    if (!block_cursor_valid(&it->index)) {
+        close_block(it);
+        return;
+    }
+    if (!take_block_handle(&in, &at)) {
+        close_block(it);
+        it->read_status = bad_index_entry(it->table);
+        return;
+    }
+    if (it->open && it->at.offset == at.offset && it->at.size == at.size && it->data.status == 0)
+        return;
+    close_block(it);
+    it->read_status = hold_block(it->table, at, it->keep, &it->held);
+    if (it->read_status && it->bad_blocks) {
+        ++*it->bad_blocks;
+        it->read_status = 0; /* as an empty block */
+    } else if (it->read_status == 0) {
+        it->open = true;
+    }
+    if (!it->open)
+        return;
+    it->at = at;
+    block_cursor_init(&it->data, &it->held.block);
+}
+
+static bool has_entry(const struct table_iterator *it)
+{
+    return it->open && block_cursor_valid(&it->data);
+}
+
+static void show(struct table_iterator *it)
+{
+    it->base.valid = has_entry(it);
     if (it->base.valid) {
-        it->base.key = buf_slice(&it->cursor.key);
-        it->base.value = it->cursor.value;
+        it->base.key = buf_slice(&it->data.key);
+        it->base.value = it->data.value;
+        it->base.status = 0;
+    } else if (it->read_status) {
+        it->base.status = it->read_status;
+    } else if (it->open && it->data.status) {
+        it->base.status = in_block(it->table, it->at.offset, it->data.status);
+    } else {
+        it->base.status = in_block(it->table, it->table->index_offset, it->index.status);
     }
 }
 
-static void bi_seek(struct iter *base, struct slice target)
+/* No entry and no error: the next block (or the one before) decides. */
+static bool at_end_of_block(const struct table_iterator *it)
 {
-    struct block_iter *it = (struct block_iter *)base;
-    block_cursor_seek(&it->cursor, target);
+    return !has_entry(it) && block_cursor_valid(&it->index) && !it->read_status &&
+           !(it->open && it->data.status);
+}
+
+static void skip_forward(struct table_iterator *it)
+{
+    while (at_end_of_block(it)) {
+        block_cursor_next(&it->index);
+        open_block(it);
+        if (it->open)
+            block_cursor_first(&it->data);
+    }
     show(it);
 }
 
-static void bi_first(struct iter *base)
+static void skip_backward(struct table_iterator *it)
 {
-    struct block_iter *it = (struct block_iter *)base;
-    block_cursor_first(&it->cursor);
+    while (at_end_of_block(it)) {
+        block_cursor_prev(&it->index);
+        open_block(it);
+        if (it->open)
+            block_cursor_last(&it->data);
+    }
     show(it);
 }
 
-static void bi_last(struct iter *base)
+static void ti_seek(struct iter *base, struct slice target)
 {
-    struct block_iter *it = (struct block_iter *)base;
-    block_cursor_last(&it->cursor);
-    show(it);
+    struct table_iterator *it = (struct table_iterator *)base;
+    block_cursor_seek(&it->index, target);
+    open_block(it);
+    if (it->open)
+        block_cursor_seek(&it->data, target);
+    skip_forward(it);
 }
 
-static void bi_next(struct iter *base)
+static void ti_first(struct iter *base)
 {
-    struct block_iter *it = (struct block_iter *)base;
-    block_cursor_next(&it->cursor);
-    show(it);
+    struct table_iterator *it = (struct table_iterator *)base;
+    block_cursor_first(&it->index);
+    open_block(it);
+    if (it->open)
+        block_cursor_first(&it->data);
+    skip_forward(it);
 }
 
-static void bi_prev(struct iter *base)
+static void ti_last(struct iter *base)
 {
-    struct block_iter *it = (struct block_iter *)base;
-    block_cursor_prev(&it->cursor);
-    show(it);
+    struct table_iterator *it = (struct table_iterator *)base;
+    block_cursor_last(&it->index);
+    open_block(it);
+    if (it->open)
+        block_cursor_last(&it->data);
+    skip_backward(it);
 }
 
-static void bi_destroy(struct iter *base)
+static void ti_next(struct iter *base)
 {
-    struct block_iter *it = (struct block_iter *)base;
-    block_cursor_free(&it->cursor);
-    drop_block(&it->held);
+    struct table_iterator *it = (struct table_iterator *)base;
+    block_cursor_next(&it->data);
+    if (block_cursor_valid(&it->data)) {
+        base->key = buf_slice(&it->data.key);
+        base->value = it->data.value;
+    } else {
+        skip_forward(it);
+    }
+}
+
+static void ti_prev(struct iter *base)
+{
+    struct table_iterator *it = (struct table_iterator *)base;
+    block_cursor_prev(&it->data);
+    if (block_cursor_valid(&it->data)) {
+        base->key = buf_slice(&it->data.key);
+        base->value = it->data.value;
+    } else {
+        skip_backward(it);
+    }
+}
+
+static void ti_destroy(struct iter *base)
+{
+    struct table_iterator *it = (struct table_iterator *)base;
+    close_block(it);
+    block_cursor_free(&it->index);
+    if (it->release)
+        it->release(it->owner, it->hold);
     free(it);
 }
 
-static const struct iter_ops block_iter_ops = {bi_seek, bi_first, bi_last,
-                                               bi_next, bi_prev,  bi_destroy};
-
-/* Over the index block, whose bytes the table holds. */
-static struct iter *index_iter(struct table *t)
+struct iter *table_iter_holding(struct table *t, bool keep, table_release release, void *owner,
+                                void *hold)
 {
-    struct block_iter *it = mem_zalloc(sizeof *it);
-    it->base.ops = &block_iter_ops;
+    static const struct iter_ops ops = {ti_seek, ti_first, ti_last, ti_next, ti_prev, ti_destroy};
+    struct table_iterator *it = mem_zalloc(sizeof *it);
+    it->base.ops = &ops;
     it->table = t;
-    it->held.block = t->index;
-    it->offset = t->index_offset;
-    block_cursor_init(&it->cursor, &it->held.block);
-    return &it->base;
-}
-
-struct table_iter_arg {
-    struct table *table;
-    bool keep;
-    uint64_t *bad_blocks; /* NULL: one ends the iteration */
-};
-
-static struct iter *open_block(void *arg, struct slice index_value)
-{
-    struct table_iter_arg *a = arg;
-    struct block_handle at;
-    if (!take_block_handle(&index_value, &at))
-        return iter_empty(bad_index_entry(a->table));
-    struct block_iter *it = mem_zalloc(sizeof *it);
-    int rc = hold_block(a->table, at, a->keep, &it->held);
-    if (rc) {
-        free(it);
-        if (a->bad_blocks)
-            ++*a->bad_blocks;
-        return iter_empty(a->bad_blocks ? 0 : rc);
-    }
-    it->base.ops = &block_iter_ops;
-    it->table = a->table;
-    it->offset = at.offset;
-    block_cursor_init(&it->cursor, &it->held.block);
+    it->keep = keep;
+    it->release = release;
+    it->owner = owner;
+    it->hold = hold;
+    block_cursor_init(&it->index, &t->index);
     return &it->base;
 }
 
 struct iter *table_iter(struct table *t, bool keep)
 {
-    struct table_iter_arg *a = mem_alloc(sizeof *a);
-    *a = (struct table_iter_arg){t, keep, NULL};
-    return iter_two_level(index_iter(t), open_block, free, a);
+    return table_iter_holding(t, keep, NULL, NULL, NULL);
 }
 
 struct iter *table_iter_salvage(struct table *t, uint64_t *bad_blocks)
 {
-    struct table_iter_arg *a = mem_alloc(sizeof *a);
-    *a = (struct table_iter_arg){t, false, bad_blocks};
-    return iter_two_level(index_iter(t), open_block, free, a);
+    struct iter *it = table_iter(t, false);
+    ((struct table_iterator *)it)->bad_blocks = bad_blocks;
+    return it;
 }
 
 /* ---- sizes */

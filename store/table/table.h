@@ -21,8 +21,12 @@ bool table_filter_damaged(const struct table *t);
 /* Over internal keys. `keep` false: blocks read on the way do not enter the cache (compaction). The
  * table must outlive it. */
 struct iter *table_iter(struct table *t, bool keep);
-/* The same, over the blocks that can be read; the others are passed over and counted. For repair:
- * what is left of a table. */
+/* The same; release(owner, hold) is called at its end. */
+typedef void (*table_release)(void *owner, void *hold);
+struct iter *table_iter_holding(struct table *t, bool keep, table_release release, void *owner,
+                                void *hold);
+/* As table_iter, over the blocks that can be read; the others are passed over and counted. For
+ * repair: what is left of a table. */
 struct iter *table_iter_salvage(struct table *t, uint64_t *bad_blocks);
 /* The newest entry of the user key at or below `sequence`: 1 with its bytes in *value (replaced),
  * -ENOENT for a deletion, 0 where there is none, or an error. */

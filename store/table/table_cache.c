@@ -73,79 +73,18 @@ int table_cache_get(struct table_cache *tc, uint64_t number, uint64_t size, stru
     return r;
 }
 
-/* ---- iterator: the table's own, and a hold on the table */
-
-struct holding_iter {
-    struct iter base;
-    struct iter *in;
-    struct table_cache *tc;
-    struct cache_entry *entry;
-};
-
-static void show(struct holding_iter *it)
+static void let_go(void *tc, void *entry)
 {
-    it->base.valid = it->in->valid;
-    it->base.key = it->in->key;
-    it->base.value = it->in->value;
-    it->base.status = it->in->status;
-}
-
-static void hi_seek(struct iter *base, struct slice target)
-{
-    struct holding_iter *it = (struct holding_iter *)base;
-    iter_seek(it->in, target);
-    show(it);
-}
-
-static void hi_first(struct iter *base)
-{
-    struct holding_iter *it = (struct holding_iter *)base;
-    iter_first(it->in);
-    show(it);
-}
-
-static void hi_last(struct iter *base)
-{
-    struct holding_iter *it = (struct holding_iter *)base;
-    iter_last(it->in);
-    show(it);
-}
-
-static void hi_next(struct iter *base)
-{
-    struct holding_iter *it = (struct holding_iter *)base;
-    iter_next(it->in);
-    show(it);
-}
-
-static void hi_prev(struct iter *base)
-{
-    struct holding_iter *it = (struct holding_iter *)base;
-    iter_prev(it->in);
-    show(it);
-}
-
-static void hi_destroy(struct iter *base)
-{
-    struct holding_iter *it = (struct holding_iter *)base;
-    iter_destroy(it->in);
-    cache_release(it->tc->open, it->entry);
-    free(it);
+    cache_release(((struct table_cache *)tc)->open, entry);
 }
 
 struct iter *table_cache_iter(struct table_cache *tc, uint64_t number, uint64_t size, bool keep)
 {
-    static const struct iter_ops ops = {hi_seek, hi_first, hi_last, hi_next, hi_prev, hi_destroy};
     struct cache_entry *e;
     int rc = hold(tc, number, size, &e);
     if (rc)
         return iter_empty(rc);
-    struct holding_iter *it = mem_zalloc(sizeof *it);
-    it->base.ops = &ops;
-    it->tc = tc;
-    it->entry = e;
-    it->in = table_iter(cache_value(e), keep);
-    return &it->base;
+    return table_iter_holding(cache_value(e), keep, let_go, tc, e);
 }
 
 int table_cache_check(struct table_cache *tc, uint64_t number, uint64_t size)
