@@ -88,6 +88,7 @@ void store_batch_put(struct store_batch *b, struct slice key, struct slice value
 {
     if (!record_fits(b, key, value))
         return;
+    buf_reserve(&b->rep, key.len + value.len + 24); /* head, lengths: at most one allocation */
     start(b);
     b->puts = true;
     buf_append(&b->rep, "\1", 1);

@@ -22,6 +22,7 @@ static void *open_db(const struct engine_setup *setup)
     o.table_bytes = setup->table_bytes;
     o.bloom_bits = setup->bloom_bits;
     o.max_open_tables = setup->max_open;
+    o.reserve_bytes = 0; /* space is compared */
     o.compression = setup->compress ? STORE_COMPRESS_SNAPPY : STORE_COMPRESS_NONE;
     check(store_open(setup->dir, &o, &s), "open");
     return s;

@@ -83,7 +83,7 @@ struct report;
 struct report *report_open(const struct settings *s);
 void report_run(struct report *r, const struct workload *w, int engine, long round,
                 const struct result *result);
-/* Prints the workload's line from its rounds. */
+/* Prints the workload's lines from its rounds. */
 void report_workload(struct report *r, const struct workload *w);
 void report_close(struct report *r);
 

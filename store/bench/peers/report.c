@@ -13,7 +13,8 @@
 struct report {
     const struct settings *settings;
     FILE *csv, *ratios, *table;
-    struct result results[MAX_ROUNDS][ENGINES]; /* of the workload under way */
+    struct result (*results)[ENGINES];         /* of the workload that is reported, by round */
+    struct result (*all)[MAX_ROUNDS][ENGINES]; /* by workload */
 };
 
 struct spread {
@@ -129,6 +130,7 @@ struct report *report_open(const struct settings *s)
     struct report *r = mem_zalloc(sizeof *r);
     struct utsname u;
     r->settings = s;
+    r->all = mem_zalloc((size_t)workload_count * sizeof *r->all);
     r->csv = create(s, "results.csv");
     r->ratios = create(s, "ratios.dat");
     r->table = create(s, "table.txt");
@@ -155,7 +157,7 @@ struct report *report_open(const struct settings *s)
 void report_run(struct report *r, const struct workload *w, int engine, long round,
                 const struct result *x)
 {
-    r->results[round][engine] = *x;
+    r->all[w - workloads][round][engine] = *x;
     fprintf(r->csv, "%s,%s,%ld,%llu,%.6f,%.1f,%.4f,%.2f,%.2f,%llu,%llu,%llu,%llu\n", w->name,
             engines[engine]->name, round + 1, (unsigned long long)x->ops, x->seconds, rate(x),
             cpu_per_op(x), x->p50_us, x->p99_us, (unsigned long long)x->put_bytes,
@@ -175,6 +177,7 @@ static void say_figure(struct report *r, int engine, figure f, int width, int di
 
 void report_workload(struct report *r, const struct workload *w)
 {
+    r->results = r->all[w - workloads];
     fprintf(r->ratios, "%s", w->name);
     for (int e = 0; e < ENGINES; e++) {
         struct spread ratio = against(r, e, rate), cpu = against(r, e, cpu_per_op);
@@ -198,7 +201,6 @@ void report_workload(struct report *r, const struct workload *w)
         say(r, "\n");
     }
     fprintf(r->ratios, "\n");
-    memset(r->results, 0, sizeof r->results);
 }
 
 void report_close(struct report *r)
@@ -206,5 +208,6 @@ void report_close(struct report *r)
     fclose(r->csv);
     fclose(r->ratios);
     fclose(r->table);
+    free(r->all);
     free(r);
 }
