@@ -96,6 +96,15 @@ static void raise_file_limit(void)
     }
 }
 
+static int point_to_check(const char *store)
+{
+    char *why = mem_printf("%s", fail_text());
+    int r =
+        fail(STORE_ECORRUPT, "%s ('skeinfs check --repair %s' makes the best of it)", why, store);
+    free(why);
+    return r;
+}
+
 static int serve(struct mount *m)
 {
     struct fs *fs = NULL;
@@ -107,7 +116,7 @@ static int serve(struct mount *m)
         char *what = mem_printf("cannot open the store %s", m->store);
         r = fail_in(r, what);
         free(what);
-        return r;
+        return r == STORE_ECORRUPT ? point_to_check(m->store) : r;
     }
     return close_store(m, fs, serve_mount(m, fs));
 }
