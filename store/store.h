@@ -48,7 +48,8 @@ struct store_options {
     size_t table_bytes;     /* default 2 MiB: where compaction starts the next table */
     size_t cache_bytes;     /* default 8 MiB of uncompressed blocks */
     int max_open_tables;    /* default 1000 */
-    int bloom_bits;         /* default 10 per key; 0: no filter */
+    size_t manifest_bytes; /* default 1 MiB: a MANIFEST is written anew when it has grown by this */
+    int bloom_bits;        /* default 10 per key; 0: no filter */
     enum store_compression compression; /* default snappy */
     size_t level_base_bytes;      /* default 10 MiB in level 1, ten times more in each next one */
     int l0_compact;               /* default 4: tables in level 0 that start a compaction */

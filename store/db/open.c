@@ -105,6 +105,7 @@ static struct store *store_new(const char *dir, const struct store_options *opti
     s->block_cache = cache_new(s->options.cache_bytes, free);
     s->tables = table_cache_new(s->env, s->dir, s->options.max_open_tables, s->block_cache);
     set_init(&s->versions, s->env, s->dir, s->tables, &s->mu);
+    s->versions.roll_bytes = s->options.manifest_bytes;
     return s;
 }
 

@@ -12,6 +12,7 @@ void store_options_init(struct store_options *o)
         .table_bytes = 2u << 20,
         .cache_bytes = 8u << 20,
         .max_open_tables = 1000,
+        .manifest_bytes = 1u << 20,
         .bloom_bits = 10,
         .compression = STORE_COMPRESS_SNAPPY,
         .level_base_bytes = 10u << 20,
@@ -47,6 +48,7 @@ void options_sanitize(struct store_options *o)
     raise_to(&o->memtable_bytes, 4096);
     raise_to(&o->block_bytes, 256);
     raise_to(&o->table_bytes, 4096);
+    raise_to(&o->manifest_bytes, 1);
     raise_to(&o->level_base_bytes, o->table_bytes);
     raise_int(&o->max_immutables, 1);
     raise_int(&o->restart_interval, 1);

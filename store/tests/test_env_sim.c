@@ -230,6 +230,59 @@ START_TEST(pieces_of_a_write_are_kept_and_lost_each_on_its_own)
 }
 END_TEST
 
+/* 512 bytes of one page may be there without their neighbours, and a whole page as well. */
+START_TEST(a_page_is_torn_at_512_bytes_in_some_outcomes_and_whole_in_others)
+{
+    char data[4096], got[4096];
+    int torn = 0, whole = 0;
+    memset(data, 'x', sizeof data);
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct env_file *f = open_file("/a", ENV_WRITE | ENV_CREATE);
+        ck_assert_int_eq(env_sync_dir(env, "/"), 0);
+        ck_assert_int_eq(env_pwrite(env, f, data, sizeof data, 0), 0);
+        env_close(env, f);
+        env_sim_survive(env, SIM_RANDOM, seed);
+        f = open_file("/a", ENV_READ);
+        if (env_pread(env, f, got, sizeof got, 0) == sizeof got) {
+            int pieces = 0;
+            for (int at = 0; at < 4096; at += 512)
+                pieces += got[at] == 'x';
+            torn += pieces > 0 && pieces < 8;
+            whole += pieces == 8;
+        }
+        env_close(env, f);
+        renew();
+    }
+    ck_assert_msg(torn && whole, "%d torn, %d whole", torn, whole);
+}
+END_TEST
+
+/* What was written later, to another file or to the same, may be there without what was written
+ * before. */
+START_TEST(writes_are_lost_in_any_order_in_one_file_and_across_files)
+{
+    bool across[4] = {false}, within[4] = {false};
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        put("/a", "........", true);
+        put("/b", "........", true);
+        ck_assert_int_eq(env_sync_dir(env, "/"), 0);
+        struct env_file *a = open_file("/a", ENV_WRITE), *b = open_file("/b", ENV_WRITE);
+        ck_assert_int_eq(env_pwrite(env, a, "1", 1, 0), 0);
+        ck_assert_int_eq(env_pwrite(env, b, "2", 1, 0), 0);
+        ck_assert_int_eq(env_pwrite(env, a, "3", 1, 4), 0);
+        env_close(env, a);
+        env_close(env, b);
+        env_sim_survive(env, SIM_RANDOM, seed);
+        bool first = text_of("/a")[0] == '1', third = text_of("/a")[4] == '3';
+        across[first + 2 * (text_of("/b")[0] == '2')] = true;
+        within[first + 2 * third] = true;
+        renew();
+    }
+    for (int n = 0; n < 4; n++)
+        ck_assert_msg(across[n] && within[n], "outcome %d never came up", n);
+}
+END_TEST
+
 START_TEST(a_rename_happens_whole_or_not_at_all)
 {
     int old_seen = 0, new_seen = 0, torn_seen = 0;
@@ -573,6 +626,8 @@ int main(void)
     tcase_add_test(cuts, what_was_not_synced_is_kept_by_a_kill_and_lost_by_the_worst_cut);
     tcase_add_test(cuts, a_truncation_survives_once_it_is_synced);
     tcase_add_test(cuts, pieces_of_a_write_are_kept_and_lost_each_on_its_own);
+    tcase_add_test(cuts, a_page_is_torn_at_512_bytes_in_some_outcomes_and_whole_in_others);
+    tcase_add_test(cuts, writes_are_lost_in_any_order_in_one_file_and_across_files);
     tcase_add_test(cuts, a_rename_happens_whole_or_not_at_all);
     tcase_add_test(cuts, folder_changes_of_different_names_are_lost_in_any_order);
     tcase_add_test(cuts, folder_changes_of_one_name_keep_their_order);

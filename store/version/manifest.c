@@ -10,9 +10,6 @@
 #include "file_name.h"
 #include "version_set.h"
 
-#define ROLL_BYTES                                                                                 \
-    (1u << 20) /* a MANIFEST this much longer than one version's worth is written anew */
-
 /* CURRENT names this MANIFEST from now on. */
 static int point_current(struct env *env, const char *dir, uint64_t number)
 {
@@ -250,7 +247,7 @@ int set_apply(struct version_set *s, struct edit *e)
     /* The edit is on disk and in force whatever becomes of this: whoever made it must go on as
      * after a success (its memtable is in a table). Where it fails for want of space the
      * old one only grows longer; else `broken` stops the next edit. */
-    if (s->manifest_log.end > s->manifest_base + ROLL_BYTES)
+    if (s->manifest_log.end > s->manifest_base + s->roll_bytes)
         roll(s);
 out:
     end_apply(s);

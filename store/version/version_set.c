@@ -10,7 +10,8 @@
 void set_init(struct version_set *s, struct env *env, const char *dir, struct table_cache *tables,
               pthread_mutex_t *mu)
 {
-    *s = (struct version_set){.env = env, .dir = dir, .tables = tables, .mu = mu, .next_file = 2};
+    *s = (struct version_set){
+        .env = env, .dir = dir, .tables = tables, .mu = mu, .next_file = 2, .roll_bytes = 1u << 20};
     s->versions.next = s->versions.prev = &s->versions;
     pthread_cond_init(&s->applied, NULL);
 }
