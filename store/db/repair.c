@@ -169,7 +169,7 @@ static int write_tables(struct repair *r)
     }
     if (rc == 0)
         rc = close_output(r, &o);
-    else if (o.builder)
+    else
         table_output_end(&o, false);
     iter_destroy(it);
     shadow_end(&shadow);
