@@ -43,8 +43,6 @@ static inline int bytes_compare(const char *a, const char *b, size_t n)
                 return (unsigned char)a[i] < (unsigned char)b[i] ? -1 : 1;
         return 0;
     }
-    if (n > 64)
-        return memcmp(a, b, n);
     for (size_t i = 0; i + 8 < n; i += 8) {
         x = bytes_as_number(a + i);
         y = bytes_as_number(b + i);

@@ -18,9 +18,11 @@
 
 enum { MAX_HEIGHT = 12, BRANCHING = 4 };
 
+/* The links of the higher levels lie in front of the node, the entry behind it (varint32 key size |
+ * internal key | varint32 size | value): a search finds the link that it follows most often and the
+ * key that it compares in one cache line, and no node says how high it is. */
 struct node {
-    const char *entry;             /* varint32 key size | internal key | varint32 size | value */
-    _Atomic(struct node *) next[]; /* as many as the node is high; the entry follows them */
+    _Atomic(struct node *) next; /* of level 0 */
 };
 
 struct memtable {
@@ -51,10 +53,15 @@ static const char *get_length(const char *p, uint32_t *v)
     return p;
 }
 
+static _Atomic(struct node *) *link_of(const struct node *n, int level)
+{
+    return (_Atomic(struct node *) *)&n->next - level;
+}
+
 static struct parts take_apart(const struct node *n)
 {
     uint32_t len;
-    const char *key = get_length(n->entry, &len);
+    const char *key = get_length((const char *)(n + 1), &len);
     return (struct parts){slice_of(key, len), key + len};
 }
 
@@ -67,11 +74,11 @@ static struct slice value_of(struct parts parts)
 
 static struct node *new_node(struct memtable *m, int height, size_t entry_len)
 {
-    size_t links = (size_t)height * sizeof(_Atomic(struct node *));
-    struct node *n = arena_take(&m->arena, sizeof *n + links + entry_len);
-    n->entry = (const char *)n + sizeof *n + links;
+    size_t above = (size_t)(height - 1) * sizeof(struct node);
+    char *p = arena_take(&m->arena, above + sizeof(struct node) + entry_len);
+    struct node *n = (struct node *)(void *)(p + above);
     for (int i = 0; i < height; i++)
-        atomic_init(&n->next[i], NULL);
+        atomic_init(link_of(n, i), NULL);
     return n;
 }
 
@@ -114,7 +121,7 @@ uint64_t memtable_count(const struct memtable *m)
 
 static struct node *next_of(const struct node *n, int level)
 {
-    return atomic_load_explicit(&n->next[level], memory_order_acquire);
+    return atomic_load_explicit(link_of(n, level), memory_order_acquire);
 }
 
 /* A search has as many cache misses as comparisons. While the node at hand is compared, the one
@@ -122,7 +129,7 @@ static struct node *next_of(const struct node *n, int level)
 static void fetch(const struct node *n, int level)
 {
     if (level >= 0)
-        __builtin_prefetch(atomic_load_explicit(&n->next[level], memory_order_relaxed));
+        __builtin_prefetch(atomic_load_explicit(link_of(n, level), memory_order_relaxed));
 }
 
 /* Is the node before (key, tag)? Higher tags come first. */
@@ -204,7 +211,7 @@ static struct node *make_node(struct memtable *m, int height, uint64_t tag, stru
     assert(ikey_len <= UINT32_MAX && value.len <= UINT32_MAX);
     struct node *n = new_node(
         m, height, varint_length(ikey_len) + ikey_len + varint_length(value.len) + value.len);
-    char *p = put_varint32((char *)n->entry, (uint32_t)ikey_len);
+    char *p = put_varint32((char *)(n + 1), (uint32_t)ikey_len);
     if (key.len)
         memcpy(p, key.data, key.len);
     put_fixed64(p + key.len, tag);
@@ -227,9 +234,9 @@ void memtable_add(struct memtable *m, uint64_t sequence, enum key_type type, str
     if (height > atomic_load_explicit(&m->height, memory_order_relaxed))
         atomic_store_explicit(&m->height, height, memory_order_relaxed);
     for (int i = 0; i < height; i++) {
-        struct node *next = atomic_load_explicit(&m->path[i]->next[i], memory_order_relaxed);
-        atomic_init(&n->next[i], next);
-        atomic_store_explicit(&m->path[i]->next[i], n, memory_order_release);
+        struct node *next = atomic_load_explicit(link_of(m->path[i], i), memory_order_relaxed);
+        atomic_init(link_of(n, i), next);
+        atomic_store_explicit(link_of(m->path[i], i), n, memory_order_release);
         m->path[i] = n;
     }
     atomic_fetch_add_explicit(&m->count, 1, memory_order_relaxed);
