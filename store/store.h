@@ -138,7 +138,11 @@ void store_batch_append(struct store_batch *to, const struct store_batch *from);
  *
  * A failing disk. After any other error of a log append, and after a failed fdatasync for whatever
  * reason, nobody knows what the disk holds: that is the store's background error, all writes get it
- * until the store is opened again, and reads go on. */
+ * until the store is opened again, and reads go on.
+ *
+ * A table with damage. Reads of what lies in the damage get STORE_ECORRUPT; a compaction that meets
+ * it leaves the table as it is (stats: unreadable_tables) and all else goes on. Only where level 0
+ * cannot be emptied for it and is full, writes get STORE_ECORRUPT; nothing of those was written. */
 
 /* One thread's place in the commit queue. Zero it, fill the first three fields, enqueue, wait.
  * The batch must stay unchanged until store_wait returns. */
@@ -247,6 +251,7 @@ struct store_stats {
     bool space_low;           /* writes that put are refused */
     uint64_t cut_records, cut_bytes; /* what recovery left behind a gap in the log */
     uint64_t damaged_tables;         /* repair: tables that were missing, or not all readable */
+    uint64_t unreadable_tables;      /* damage met by compactions, which leave them as they are */
     int level_files[7];
     uint64_t level_bytes[7];
 };

@@ -201,6 +201,8 @@ static int step(struct store *s, bool *may_delay, bool *force, bool reclaims)
                                : s->compaction_lacks_space;
         if (lacks_space)
             return make_do(s, reclaims);
+        if (s->immutable_count < s->options.max_immutables && s->compaction_stuck)
+            return STORE_ECORRUPT;
         wait_for_background(s);
     } else {
         int rc = switch_memtable(s);

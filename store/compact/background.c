@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "damage.h"
+
 struct background {
     pthread_cond_t flush_work, compact_work; /* with store.mu */
     pthread_t flusher, *compactor;
@@ -133,6 +135,7 @@ static void *flush_thread(void *arg)
             int rc = flush_oldest(s);
             s->flush_tries++;
             enum outcome outcome = outcome_of(s, rc, "flush");
+            s->compaction_stuck = false; /* with one table more it is to be seen anew */
             s->flush_lacks_space = outcome == LATER_TRY;
             if (rc && outcome == ENDED)
                 store_set_error(s, rc, "flush of a memtable");
@@ -160,7 +163,7 @@ static enum outcome compacted(struct store *s, int rc)
 {
     enum outcome outcome = outcome_of(s, rc, "compaction");
     s->compaction_lacks_space = outcome == LATER_TRY;
-    if (rc && outcome == ENDED && rc != -ECANCELED)
+    if (rc && outcome == ENDED && rc != -ECANCELED && rc != STORE_ECORRUPT)
         store_set_error(s, rc, "compaction");
     pthread_cond_broadcast(&s->background_changed);
     background_delete_obsolete(s);
@@ -186,6 +189,7 @@ static enum outcome compact_something(struct store *s, bool *idle)
     if (reclaimed == RECLAIM_GOES_ON)
         return compacted(s, rc);
     struct compaction *c = stopped || s->background_error ? NULL : compaction_pick(s);
+    damage_note_stuck(s, c != NULL);
     if (c)
         return compact_once(s, c);
     if (can_delete(s))

@@ -9,6 +9,7 @@
 
 #include "../commit/room.h"
 #include "background.h"
+#include "damage.h"
 #include "shadow.h"
 #include "table_output.h"
 
@@ -22,6 +23,7 @@ struct run {
     struct shadow shadow;
     struct edit edit;
     struct table_output out;
+    bool unreadable; /* an input was */
     bool open;
     bool plain;                 /* what is in the open output: struct table_file */
     int deeper[VERSION_LEVELS]; /* keys come in order: where the search in each deeper level stands
@@ -145,8 +147,10 @@ static int merge_inputs(struct run *r)
         else if (!may_drop(r, in->key))
             rc = add(r, in->key, in->value);
     }
-    if (rc == 0)
+    if (rc == 0) {
         rc = in->status;
+        r->unreadable = rc == STORE_ECORRUPT || rc == -EIO;
+    }
     iter_destroy(in);
     if (rc == 0)
         rc = close_output(r);
@@ -255,6 +259,8 @@ int compaction_run(struct store *s, struct compaction *c)
         rc = settle_outputs(&r);
     if (rc)
         delete_outputs(&r);
+    if (r.unreadable)
+        damage_find(s, c);
     pthread_mutex_lock(&s->mu);
     if (rc == 0) {
         note_inputs(c, &r.edit);
@@ -269,5 +275,7 @@ int compaction_run(struct store *s, struct compaction *c)
         note_stats(s, c, &r.edit, start);
     edit_free(&r.edit);
     shadow_end(&r.shadow);
-    return rc;
+    if (r.unreadable)
+        return STORE_ECORRUPT;
+    return rc == STORE_ECORRUPT ? -EIO : rc; /* what was just written: the disk is at fault */
 }

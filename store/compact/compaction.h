@@ -23,9 +23,10 @@ struct compaction {
 struct compaction *compaction_pick(struct store *s);
 /* For store_compact: all tables of `level` that meet from..to, with what they overlap. NULL where
  * there are none
- * (*wait false) or where another compaction is in the way (*wait true). */
+ * (*wait false), or unless `damaged_too` one of them is known to be damaged, or where another
+ * compaction is in the way (*wait true). */
 struct compaction *compaction_of_range(struct store *s, int level, struct slice from,
-                                       struct slice to, bool *wait);
+                                       struct slice to, bool damaged_too, bool *wait);
 /* The first table of `level` that meets from..to and may hold something to drop (with those that
  * share keys with it), to be written anew in its place. NULL as above. */
 struct compaction *compaction_in_place(struct store *s, int level, struct slice from,
@@ -36,7 +37,7 @@ bool compaction_needed(struct store *s);
 void compaction_end(struct store *s, struct compaction *c);
 
 /* compaction.c: mu held at entry and exit, let go of while it works. -ECANCELED when the store
- * closes. */
+ * closes; STORE_ECORRUPT just where an input cannot be read (damage.h): nothing was changed. */
 int compaction_run(struct store *s, struct compaction *c);
 
 #endif

@@ -51,7 +51,7 @@ static int run(struct store *s, struct compaction *c)
 {
     int rc = compaction_run(s, c);
     compaction_end(s, c);
-    if (rc && (!space_lacks(rc) || s->versions.broken))
+    if (rc && rc != STORE_ECORRUPT && (!space_lacks(rc) || s->versions.broken))
         store_set_error(s, rc, "compaction");
     pthread_cond_broadcast(&s->background_changed);
     background_schedule(s); /* this one was in the way of others, or made a level too big */
@@ -66,7 +66,7 @@ static int compact_level(struct store *s, int level, struct slice from, struct s
         bool wait;
         if (s->background_error)
             return s->background_error;
-        struct compaction *c = compaction_of_range(s, level, from, to, &wait);
+        struct compaction *c = compaction_of_range(s, level, from, to, true, &wait);
         if (c) {
             int rc = run(s, c);
             if (may_try_again(s, rc))

@@ -5,6 +5,7 @@
 
 #include "background.h"
 #include "compaction.h"
+#include "damage.h"
 
 /* Bytes that a level (from 1 on) may hold. */
 static double limit_of(const struct store *s, int level)
@@ -137,8 +138,8 @@ static void free_compaction(struct compaction *c)
 }
 
 /* A compaction of what meets the range; NULL with *blocked as compaction_of_range says. */
-static struct compaction *set_up(struct store *s, int level, bool in_place, struct slice from,
-                                 struct slice to, bool *blocked)
+static struct compaction *set_up(struct store *s, int level, bool in_place, bool damaged_too,
+                                 struct slice from, struct slice to, bool *blocked)
 {
     struct compaction *c = mem_zalloc(sizeof *c);
     c->level = level;
@@ -151,8 +152,9 @@ static struct compaction *set_up(struct store *s, int level, bool in_place, stru
     c->smallest = c->largest = slice_of(NULL, 0);
     if (widen(c, &c->inputs[0])) {
         find_inputs(c);
-        *blocked = !can_run(s, c);
-        if (!*blocked) {
+        bool damaged = !damaged_too && damage_among(c);
+        *blocked = !damaged && !can_run(s, c);
+        if (!damaged && !*blocked) {
             version_ref(c->version);
             set_busy(c, true);
             background_add_running(s, c);
@@ -164,9 +166,9 @@ static struct compaction *set_up(struct store *s, int level, bool in_place, stru
 }
 
 struct compaction *compaction_of_range(struct store *s, int level, struct slice from,
-                                       struct slice to, bool *wait)
+                                       struct slice to, bool damaged_too, bool *wait)
 {
-    return set_up(s, level, false, from, to, wait);
+    return set_up(s, level, false, damaged_too, from, to, wait);
 }
 
 struct compaction *compaction_in_place(struct store *s, int level, struct slice from,
@@ -179,7 +181,7 @@ struct compaction *compaction_in_place(struct store *s, int level, struct slice 
     while (i < n && files[i]->plain)
         i++;
     if (i < n)
-        c = set_up(s, level, true, key_user(buf_slice(&files[i]->smallest)),
+        c = set_up(s, level, true, true, key_user(buf_slice(&files[i]->smallest)),
                    key_user(buf_slice(&files[i]->largest)), wait);
     free(files);
     return c;
@@ -210,9 +212,9 @@ static struct compaction *pick_in_level(struct store *s, int level)
     for (int i = 0; i < l->count; i++) {
         const struct table_file *f = l->files[(start + i) % l->count];
         bool blocked;
-        if (f->busy)
+        if (f->busy || f->unreadable)
             continue;
-        struct compaction *c = set_up(s, level, false, key_user(buf_slice(&f->smallest)),
+        struct compaction *c = set_up(s, level, false, false, key_user(buf_slice(&f->smallest)),
                                       key_user(buf_slice(&f->largest)), &blocked);
         if (c)
             return c;

@@ -96,7 +96,8 @@ static enum reclaim_result compact_next(struct store *s, struct reclaim *r, int 
     bool found = find_next(s, r, &from, &to);
     pthread_mutex_lock(&s->mu);
     struct compaction *c =
-        found ? compaction_of_range(s, r->level, bound(r, &from), bound(r, &to), &wait) : NULL;
+        found ? compaction_of_range(s, r->level, bound(r, &from), bound(r, &to), false, &wait)
+              : NULL;
     if (c) {
         *rc = compaction_run(s, c);
         compaction_end(s, c);

@@ -87,7 +87,9 @@ struct store {
     struct store_stats stats;
     /* The last flush, compaction ended for want of space: it will be tried again. */
     bool flush_lacks_space, compaction_lacks_space;
-    uint64_t flush_tries; /* flushes ended, well or not */
+    bool compaction_stuck; /* one is needed, and none can run because of damaged tables */
+    char *damage_text;     /* of the table that a compaction could not read last; or NULL */
+    uint64_t flush_tries;  /* flushes ended, well or not */
     struct space space;
     struct reclaim reclaim;
 

@@ -26,6 +26,12 @@ int store_recall_error(struct store *s, int code)
     pthread_mutex_lock(&s->mu);
     if (s->background_error == code && s->background_text)
         fail(code, "%s: %s", s->dir, s->background_text);
+    else if (s->background_error == 0 && code == STORE_ECORRUPT && s->compaction_stuck)
+        fail(code,
+             "%s: a damaged table keeps level 0 from being compacted, and it is full: no more "
+             "writes are taken, and nothing of this one was; close the store and open it with "
+             "repair (a mount: unmount, skeinfs check --repair). %s",
+             s->dir, s->damage_text);
     else if (s->background_error == 0 && space_lacks(code))
         fail(code,
              "%s: no space left on the disk; nothing of this was written, deletes go on, and so do "

@@ -142,6 +142,7 @@ static void store_free(struct store *s)
     pthread_mutex_destroy(&s->view_mu);
     pthread_mutex_destroy(&s->mu);
     free(s->background_text);
+    free(s->damage_text);
     free(s->dir);
     free(s);
 }
