@@ -24,7 +24,7 @@ STORE_LIBS = -lisal -lsnappy -lpthread
 
 FIND_C = $(sort $(shell find $(1) -name '*.c'))
 STORE_SRC := $(filter-out store/tests/% store/bench/% store/fuzz/%,$(call FIND_C,store))
-FS_SRC := $(filter-out fs/tests/% fs/cmd/main.c,$(call FIND_C,fs))
+FS_SRC := $(filter-out fs/tests/% fs/fuzz/% fs/cmd/main.c,$(call FIND_C,fs))
 BENCH_SRC := $(filter-out store/bench/peers/%,$(call FIND_C,store/bench))
 PEERS_SRC := $(call FIND_C,store/bench/peers)
 STORE_TESTS := $(sort $(wildcard store/tests/test_*.c))
@@ -167,28 +167,33 @@ coverage: ## Which lines of store/ and fs/core the unit tests reach
 torture: unit-programs ## Random suites with ever new seeds, until one fails or Ctrl-C (settings: .ci/run-torture)
 	@BUILD=$(BUILD) bash .ci/run-torture $(NAMES)
 
-FUZZERS = $(patsubst store/fuzz/fuzz_%.c,%,$(wildcard store/fuzz/fuzz_*.c))
+FUZZERS = $(patsubst %.c,%,$(sort $(wildcard store/fuzz/fuzz_*.c fs/fuzz/fuzz_*.c)))
 FUZZ_SECONDS ?= 20
-FUZZ_OBJ = $(call OBJ,$(STORE_TEST_HELP)) $(BUILD)/libstore.a
+FUZZ_OBJ = $(call OBJ,$(filter-out %/run_suite.c,$(STORE_TEST_HELP))) $(BUILD)/libstore.a
 
 $(BUILD)/store/fuzz/make_seeds: store/fuzz/make_seeds.c $(BUILD)/libstore.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $^ -o $@ $(STORE_LIBS)
+
+$(BUILD)/fs/fuzz/fuzz_%: fs/fuzz/fuzz_%.c $(BUILD)/libfs.a $(BUILD)/libstore.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer $^ -o $@ $(FUSE_LIBS) $(STORE_LIBS)
 
 $(BUILD)/store/fuzz/fuzz_%: store/fuzz/fuzz_%.c $(FUZZ_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer $< $(FUZZ_OBJ) -o $@ $(STORE_LIBS)
 
 .PHONY: fuzz fuzz-run
-fuzz: ## Run each fuzzer (log, table, edit, batch) for FUZZ_SECONDS=20
+fuzz: ## Run each fuzzer of store/ and fs/ for FUZZ_SECONDS=20
 	@$(MAKE) --no-print-directory fuzz-run BUILD=build/fuzz CC=clang OPT=-O1 SANITIZE=address,fuzzer-no-link
 
-fuzz-run: $(BUILD)/store/fuzz/make_seeds $(FUZZERS:%=$(BUILD)/store/fuzz/fuzz_%)
+fuzz-run: $(BUILD)/store/fuzz/make_seeds $(FUZZERS:%=$(BUILD)/%)
 	@$(BUILD)/store/fuzz/make_seeds $(BUILD)/corpus
-	@for f in $(FUZZERS); do echo "fuzz $$f: $(FUZZ_SECONDS) s"; \
-	    $(BUILD)/store/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -verbosity=0 \
-	    -artifact_prefix=$(BUILD)/found. $(BUILD)/corpus/$$f >$(BUILD)/fuzz.log 2>&1 || \
-	    { tail -40 $(BUILD)/fuzz.log; exit 1; }; done
+	@for f in $(FUZZERS); do name=$${f##*/fuzz_}; echo "fuzz $$name: $(FUZZ_SECONDS) s"; mkdir -p $(BUILD)/corpus/$$name; \
+	    $(BUILD)/$$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=60 -print_final_stats=1 \
+	    -artifact_prefix=$(BUILD)/found. $(BUILD)/corpus/$$name >$(BUILD)/fuzz.log 2>&1 || \
+	    { tail -40 $(BUILD)/fuzz.log; exit 1; }; \
+	    grep -o 'cov: [0-9]*' $(BUILD)/fuzz.log | tail -1; done
 
 clang: ## Build all with clang
 	@$(MAKE) --no-print-directory all test-programs BUILD=build/clang CC=clang

@@ -57,7 +57,8 @@ void inode_encode(const struct inode *i, struct buf *out)
 static bool take_target(struct slice *in, struct inode *i)
 {
     struct slice target;
-    if (!take_prefixed(in, &target) || target.len == 0 || target.len > 4095)
+    if (!take_prefixed(in, &target) || target.len == 0 || target.len > 4095 ||
+        memchr(target.data, 0, target.len))
         return false;
     i->target = mem_printf("%.*s", (int)target.len, target.data);
     return true;

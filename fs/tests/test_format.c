@@ -260,6 +260,18 @@ START_TEST(cut_records_are_refused_and_flipped_bytes_do_no_harm)
 }
 END_TEST
 
+START_TEST(a_symlinks_target_with_a_zero_byte_is_damage_and_not_a_shorter_target)
+{
+    struct inode i = an_inode(S_IFLNK), got;
+    struct buf b = BUF_INIT;
+    inode_encode(&i, &b);
+    b.data[b.len - 1] = 0;
+    ck_assert_int_eq(inode_decode(&got, buf_slice(&b)), STORE_ECORRUPT);
+    inode_free(&i);
+    buf_free(&b);
+}
+END_TEST
+
 START_TEST(random_bytes_do_no_harm)
 {
     struct random r = {random_seed()};
@@ -308,6 +320,7 @@ int main(void)
     tcase_add_test(tc, the_superblock_and_garbage_records_come_back);
     tcase_add_test(tc, what_is_of_a_newer_format_is_refused_as_such);
     tcase_add_test(tc, cut_records_are_refused_and_flipped_bytes_do_no_harm);
+    tcase_add_test(tc, a_symlinks_target_with_a_zero_byte_is_damage_and_not_a_shorter_target);
     tcase_add_test(tc, random_bytes_do_no_harm);
     tcase_add_test(tc, records_read_as_text);
     suite_add_tcase(suite, tc);

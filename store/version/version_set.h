@@ -37,7 +37,7 @@ struct version_set {
     struct log_writer manifest_log;
     uint64_t manifest_base; /* how long the MANIFEST was when it held just one version */
     uint64_t manifest_number;
-    bool manifest_read; /* set_open could read all of it, whatever became of the tables */
+    bool manifest_read;  /* set_open could read all of it, whatever became of the tables */
     uint64_t roll_bytes; /* a MANIFEST this much longer than manifest_base is written anew; set
                             before any thread runs */
     int broken; /* after a failed MANIFEST write nothing more is written to it: the error; guarded
