@@ -35,7 +35,9 @@ MOUNT_C := $(sort $(wildcard mount-tests/*.c))
 
 OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 UNIT_BIN := $(patsubst %.c,$(BUILD)/%,$(STORE_TESTS) $(FS_TESTS))
-MOUNT_BIN := $(patsubst %.c,$(BUILD)/%,$(MOUNT_C)) $(BUILD)/mount-tests/random_ops
+POSIX_HELP := mount-tests/posix/posix.c
+POSIX_C := $(filter-out $(POSIX_HELP),$(sort $(wildcard mount-tests/posix/*.c)))
+MOUNT_BIN := $(patsubst %.c,$(BUILD)/%,$(MOUNT_C) $(POSIX_C)) $(BUILD)/mount-tests/random_ops
 
 .PHONY: all help deps deps-test deps-ci mount umount test unit mount-test asan tsan torture coverage clang bench bench-store format format-check \
         install clean
@@ -106,6 +108,10 @@ $(BUILD)/fs/tests/%: fs/tests/%.c $(call OBJ,$(FS_TEST_HELP) $(STORE_TEST_HELP))
 $(BUILD)/mount-tests/random_ops: $(call OBJ,$(wildcard mount-tests/random_ops/*.c))
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $^ -o $@
+
+$(POSIX_C:%.c=$(BUILD)/%): $(BUILD)/%: %.c $(call OBJ,$(POSIX_HELP))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(CHECK_CFLAGS) -MMD -MP -MF $@.d $< $(call OBJ,$(POSIX_HELP)) -o $@ $(CHECK_LIBS) -lpthread
 
 $(BUILD)/mount-tests/%: mount-tests/%.c
 	@mkdir -p $(@D)
