@@ -55,9 +55,14 @@ check() {
         failures=$((failures + 1))
     fi
 }
+# What a test leaves mounted is unmounted, and checked from end to end.
 done_testing() {
-    [ "$failures" = 0 ] || say "$failures failed"
     cd /
+    if [ -z "$native" ] && mounted; then
+        check "umount" "$skeinfs" umount "$mp"
+        check "skeinfs check finds nothing wrong in what is left" "$skeinfs" check "$store"
+    fi
+    [ "$failures" = 0 ] || say "$failures failed"
     exit $((failures > 0))
 }
 

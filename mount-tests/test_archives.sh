@@ -1,5 +1,5 @@
 #!/bin/bash
-# Copies by rsync, tar, cp -a and dpkg-deb, with links, holes, times to the nanosecond, owners, attributes, capabilities and odd names: there
+# Copies by rsync, tar, cp -a and dpkg-deb, with links, holes, times to the nanosecond, owners, attributes, ACLs, capabilities and odd names: there
 # and back nothing differs, and rsync has nothing left to do.
 . "$(dirname "$0")/lib.sh"
 for program in rsync setfattr setfacl dpkg-deb; do
@@ -33,6 +33,14 @@ setfattr -n user.binary -v 0x00ff0a0d "$src/dir/file7"
 setfattr -n user.ondir -v "$(head -c 2000 /dev/zero | tr '\0' v)" "$src/dir"
 setfattr -n trusted.secret -v t "$src/dir/file8"
 setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 "$src/dir/file10" # cap_net_raw=ep
+touch "$mp/probe"
+if setfacl -m u:1234:rw "$mp/probe" 2>/dev/null; then
+    setfacl -m u:1234:rw,g:99:r,m::rw "$src/dir/file11"
+    setfacl -d -m u:1234:rwx "$src/empty"
+else
+    say "no ACLs on this mount: left out"
+fi
+rm "$mp/probe"
 # Not now: rsync takes two times within a second for the same.
 find "$src" -exec touch -h -d '2001-02-03 04:05:06.123456789' {} +
 touch -d '1999-12-31 23:59:59.123456789' "$src/dir/file1"
@@ -42,7 +50,8 @@ touch -d '2040-01-01 00:00:00.000000001' "$src/dir/file2"
 facts() {
     (cd "$1" && find . -printf '%p %y %#m %U:%G %n %l %TY-%Tm-%Td %TT\0' | sed -z 's/^\(.* d .* [0-9]*:[0-9]* \)[0-9]* /\1/' | sort -z | tr '\0' '\n'
         find . -type f -print0 | sort -z | xargs -0 sha1sum --
-        find . -print0 | sort -z | xargs -0 getfattr -hd -m '^(user|trusted|security.capability|system.posix_acl)' -e hex -- 2>/dev/null)
+        find . -print0 | sort -z | xargs -0 getfattr -hd -m '^(user|trusted|security.capability)' -e hex -- 2>/dev/null
+        find . ! -type l -print0 | sort -z | xargs -0 getfacl -ns -- 2>/dev/null)
 }
 same() {
     facts "$1" >"$work/facts.1"

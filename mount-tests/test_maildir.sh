@@ -5,7 +5,7 @@
 start
 mails=$bin/mount-tests/mails
 for kind in fsync nosync; do
-    rounds="1 2 3"
+    rounds="1 2"
     [ -n "$native" ] && rounds=
     for round in $rounds; do
         mkdir "$kind$round"
