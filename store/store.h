@@ -38,16 +38,17 @@ enum store_delay { STORE_DELAY_SMOOTH = 0, STORE_DELAY_SIMPLE = 1 };
 #define STORE_RESERVE_AUTO UINT64_MAX
 
 struct store_options {
-    bool create_if_missing; /* default true */
-    bool error_if_exists;   /* default false: -EEXIST where there is a store already */
-    bool repair;            /* default false: see store_open */
-    size_t memtable_bytes;  /* default 4 MiB: what one memtable may hold before a switch */
-    int max_immutables;     /* default 2: full memtables that may wait for their flush */
-    size_t block_bytes;     /* default 4 KiB, before compression */
-    int restart_interval;   /* default 16 */
-    size_t table_bytes;     /* default 2 MiB: where compaction starts the next table */
-    size_t cache_bytes;     /* default 8 MiB of uncompressed blocks */
-    int max_open_tables;    /* default 1000 */
+    bool create_if_missing;   /* default true */
+    bool error_if_exists;     /* default false: -EEXIST where there is a store already */
+    bool repair;              /* default false: see store_open */
+    size_t memtable_bytes;    /* default 4 MiB: what one memtable may hold before a switch */
+    int max_immutables;       /* default 2: full memtables that may wait for their flush */
+    size_t block_bytes;       /* default 4 KiB, before compression */
+    int restart_interval;     /* default 16 */
+    size_t table_bytes;       /* default 2 MiB: where compaction starts the next table */
+    size_t cache_bytes;       /* default 8 MiB of uncompressed blocks */
+    int max_open_tables;      /* default 1000 */
+    size_t table_cache_bytes; /* default 64 MiB: indexes and filters of tables kept open */
     size_t manifest_bytes; /* default 1 MiB: a MANIFEST is written anew when it has grown by this */
     int bloom_bits;        /* default 10 per key; 0: no filter */
     enum store_compression compression; /* default snappy */

@@ -103,7 +103,8 @@ static struct store *store_new(const char *dir, const struct store_options *opti
     s->queue = queue_new();
     s->room = room_new();
     s->block_cache = cache_new(s->options.cache_bytes, free);
-    s->tables = table_cache_new(s->env, s->dir, s->options.max_open_tables, s->block_cache);
+    s->tables = table_cache_new(s->env, s->dir, s->options.max_open_tables,
+                                s->options.table_cache_bytes, s->block_cache);
     set_init(&s->versions, s->env, s->dir, s->tables, &s->mu);
     s->versions.roll_bytes = s->options.manifest_bytes;
     return s;

@@ -12,6 +12,7 @@ void store_options_init(struct store_options *o)
         .table_bytes = 2u << 20,
         .cache_bytes = 8u << 20,
         .max_open_tables = 1000,
+        .table_cache_bytes = 64u << 20,
         .manifest_bytes = 1u << 20,
         .bloom_bits = 10,
         .compression = STORE_COMPRESS_SNAPPY,
@@ -53,6 +54,7 @@ void options_sanitize(struct store_options *o)
     raise_int(&o->max_immutables, 1);
     raise_int(&o->restart_interval, 1);
     raise_int(&o->max_open_tables, 16);
+    raise_to(&o->table_cache_bytes, 1 << 20);
     raise_int(&o->bloom_bits, 0);
     raise_int(&o->l0_compact, 1);
     raise_int(&o->l0_slow, o->l0_compact);

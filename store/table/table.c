@@ -20,6 +20,7 @@ struct table {
     uint64_t index_offset; /* for messages */
     struct filter_reader filter;
     bool has_filter;
+    size_t memory;       /* bytes of index and filter */
     bool filter_damaged; /* reads do without one: it only saves reads */
 };
 
@@ -91,6 +92,7 @@ static int load_filter(struct table *t, struct block_handle metaindex)
         return rc;
     if (find_filter(slice_of(meta, len), &h)) {
         rc = block_read(t->env, t->file, t->path, t->size, h, &t->filter_bytes, &len);
+        t->memory += rc == 0 ? len : 0;
         t->has_filter = rc == 0 && filter_reader_init(&t->filter, slice_of(t->filter_bytes, len));
     }
     free(meta);
@@ -115,6 +117,7 @@ int table_open(struct env *env, const char *path, uint64_t size, uint64_t id, st
     if (rc)
         goto out;
     t->index_offset = index.offset;
+    t->memory = len;
     rc = in_block(t, index.offset, block_init(&t->index, slice_of(t->index_bytes, len)));
     if (rc)
         goto out;
@@ -129,6 +132,11 @@ out:
     else
         *out = t;
     return rc;
+}
+
+size_t table_memory(const struct table *t)
+{
+    return t->memory;
 }
 
 bool table_filter_damaged(const struct table *t)

@@ -16,6 +16,8 @@ struct table;
 int table_open(struct env *env, const char *path, uint64_t size, uint64_t id, struct cache *blocks,
                struct table **out);
 void table_close(struct table *t);
+/* Bytes of memory that it holds while it is open. */
+size_t table_memory(const struct table *t);
 /* Its filter could not be read: all else works, only with more reads. */
 bool table_filter_damaged(const struct table *t);
 /* Over internal keys. `keep` false: blocks read on the way do not enter the cache (compaction). The

@@ -10,6 +10,7 @@ struct table_cache {
     struct env *env;
     char *dir;
     struct cache *open, *blocks;
+    size_t least; /* what a table counts at the least, so that their number is bounded, too */
 };
 
 static void close_table(void *t)
@@ -17,13 +18,14 @@ static void close_table(void *t)
     table_close(t);
 }
 
-struct table_cache *table_cache_new(struct env *env, const char *dir, int max_open,
+struct table_cache *table_cache_new(struct env *env, const char *dir, int max_open, size_t bytes,
                                     struct cache *blocks)
 {
     struct table_cache *tc = mem_zalloc(sizeof *tc);
     tc->env = env;
     tc->dir = mem_printf("%s", dir);
-    tc->open = cache_new((size_t)max_open, close_table);
+    tc->open = cache_new(bytes, close_table);
+    tc->least = bytes / (size_t)max_open;
     tc->blocks = blocks;
     return tc;
 }
@@ -56,8 +58,10 @@ static int hold(struct table_cache *tc, uint64_t number, uint64_t size, struct c
         rc = fail(STORE_ECORRUPT, "%s/%06llu.ldb: the table is missing", tc->dir,
                   (unsigned long long)number);
     free(path);
-    if (rc == 0)
-        *out = cache_insert(tc->open, number, 0, t, 1);
+    if (rc == 0) {
+        size_t memory = table_memory(t);
+        *out = cache_insert(tc->open, number, 0, t, memory < tc->least ? tc->least : memory);
+    }
     return rc;
 }
 

@@ -1,4 +1,5 @@
-/* The tables that are open, by file number, at most `max_open` beside those in use. Any thread. */
+/* The tables that are open, by file number. Beside those in use there are at most `max_open`, and
+ * their indexes and filters hold at most `bytes`. Any thread. */
 #ifndef STORE_TABLE_TABLE_CACHE_H
 #define STORE_TABLE_TABLE_CACHE_H
 
@@ -7,7 +8,7 @@
 struct table_cache;
 
 /* `blocks` is shared by all of them and not owned. */
-struct table_cache *table_cache_new(struct env *env, const char *dir, int max_open,
+struct table_cache *table_cache_new(struct env *env, const char *dir, int max_open, size_t bytes,
                                     struct cache *blocks);
 void table_cache_free(struct table_cache *tc);
 /* Like table_get and table_iter for table `number` (DIR/number.ldb, or .sst as old LevelDBs name

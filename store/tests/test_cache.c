@@ -455,7 +455,7 @@ static void setup_tables(void)
     for (int t = 1; t <= TABLES; t++)
         make_table(t);
     blocks = cache_new(4000, free_bytes);
-    tables = table_cache_new(&counting.env, DIR, 16, blocks);
+    tables = table_cache_new(&counting.env, DIR, 16, 16 << 20, blocks);
 }
 
 static void teardown_tables(void)
@@ -502,6 +502,28 @@ START_TEST(no_more_tables_stay_open_than_allowed)
             ck_assert_int_le(counting.open, 16);
         }
     ck_assert_int_gt(counting.open, 4);
+}
+END_TEST
+
+/* Their indexes and filters take a few hundred bytes each: of those, too, only so many stay. */
+START_TEST(no_more_bytes_of_open_tables_stay_than_allowed)
+{
+    struct table *t;
+    char *path = name_table(DIR, 1);
+    ck_assert_int_eq(table_open(counting.disk, path, size_of_table[1], 1, NULL, &t), 0);
+    size_t each = table_memory(t);
+    table_close(t);
+    free(path);
+    ck_assert_uint_gt(each, 0);
+    table_cache_free(tables);
+    /* the cache has 16 shards */
+    tables = table_cache_new(&counting.env, DIR, 1000000, 16 * each + 15, blocks);
+    for (int round = 0; round < 3; round++)
+        for (int i = 1; i <= TABLES; i++) {
+            check_row(i, i % ROWS);
+            ck_assert_int_le(counting.open, 17);
+        }
+    ck_assert_int_gt(counting.opens, TABLES);
 }
 END_TEST
 
@@ -623,6 +645,7 @@ int main(void)
     tcase_add_checked_fixture(open, setup_tables, teardown_tables);
     tcase_add_test(open, a_table_is_opened_once_while_it_stays);
     tcase_add_test(open, no_more_tables_stay_open_than_allowed);
+    tcase_add_test(open, no_more_bytes_of_open_tables_stay_than_allowed);
     tcase_add_test(open, an_iterator_keeps_its_table_open_also_when_the_file_is_gone);
     tcase_add_test(open, a_missing_table_is_damage_and_is_named);
     tcase_add_test(open, a_table_that_could_not_be_opened_is_tried_again);

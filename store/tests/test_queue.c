@@ -457,7 +457,7 @@ static uint64_t manifest_says(uint64_t sequence)
 {
     struct version_set set;
     struct cache *cache = cache_new(1 << 20, free);
-    struct table_cache *tables = table_cache_new(disk, "/db", 10, cache);
+    struct table_cache *tables = table_cache_new(disk, "/db", 10, 1 << 20, cache);
     pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
     struct edit e;
     ck_assert_int_eq(store_close(store), 0);

@@ -32,7 +32,7 @@ static int world_open(struct world *w, struct env *env)
 {
     w->env = env;
     pthread_mutex_init(&w->mu, NULL);
-    w->tables = table_cache_new(env, DIR, 16, NULL);
+    w->tables = table_cache_new(env, DIR, 16, 16 << 20, NULL);
     set_init(&w->set, env, DIR, w->tables, &w->mu);
     return set_open(&w->set);
 }
