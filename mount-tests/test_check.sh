@@ -15,12 +15,12 @@ run() {
     "$@" >"$work/said" 2>&1
     [ $? = "$code" ] && grep -q "$words" "$work/said" || { cat "$work/said"; return 1; }
 }
-check "one in use is left alone" run 1 "in use by process $(daemon_pid)" "$skeinfs" check "$store"
+check "one in use is left alone" run 2 "in use by process $(daemon_pid)" "$skeinfs" check "$store"
 check "umount" "$skeinfs" umount "$mp"
 check "a whole one is whole" run 0 "whole" "$skeinfs" check "$store"
 check "and stays so with --repair" run 0 "whole" "$skeinfs" check --repair "$store"
-check "no store" run 1 "$work: no skeinfs store" "$skeinfs" check "$work"
-check "no such folder" run 1 "no skeinfs store" "$skeinfs" check "$work/none"
+check "no store" run 2 "$work: no skeinfs store" "$skeinfs" check "$work"
+check "no such folder" run 2 "no skeinfs store" "$skeinfs" check "$work/none"
 check "no such option" run 2 "no option '--mend'" "$skeinfs" check --mend "$store"
 check "no store given" run 2 "which store" "$skeinfs" check
 
@@ -59,6 +59,16 @@ done
 cd "$work" || exit 1
 daemon_kill
 umount "$mp" 2>/dev/null || fusermount3 -u "$mp" || umount -l "$mp"
+sums() { find "$store" -type f ! -name LOCK -exec sha256sum {} + | sort; }
+before=$(sums)
+check "one whose daemon was killed is whole" run 0 "whole" "$skeinfs" check "$store"
+check "and not a byte of it was changed" [ "$(sums)" = "$before" ]
+# in a mount namespace of its own, which takes the read-only mount with it
+readonly_check() { unshare -m sh -c 'mount --bind "$2" "$3" && mount -o remount,ro,bind "$3" && exec "$1" check "$3"' sh "$skeinfs" "$store" "$work/ro"; }
+mkdir ro
+if unshare -m true 2>/dev/null; then
+    check "it can be checked where nothing can be written" run 0 "whole" readonly_check
+fi
 log=$(ls "$store"/kv/*.log | tail -1)
 flip "$log" 2000
 check "damage in what was synced is not mounted" run 1 "$(basename "$log").*offset.*on stable storage" "$skeinfs" mount "$store" "$mp"

@@ -14,7 +14,8 @@ enum {
 /* `mount [-f] [-o OPTIONS] STORE MOUNTPOINT`, and the same without the verb from mount(8). */
 int cmd_mount(int argc, char **argv);
 int cmd_umount(int argc, char **argv);
-/* `check [--repair] STORE`. */
+/* `check [--repair] STORE`: EXIT_OK whole, EXIT_FAILED damage, EXIT_USAGE also where it cannot be
+ * known: in use, no store. */
 int cmd_check(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_version(void);

@@ -1,4 +1,7 @@
-/* `skeinfs check [--repair] STORE`: is a store that nobody has mounted whole? */
+/* `skeinfs check [--repair] STORE`: is a store that nobody has mounted whole?
+ *
+ * Without --repair nothing on the disk is changed (but the pid in the lock file): what opening a
+ * store writes, after a crash above all, stays in memory. */
 #include "cmd.h"
 
 #include <getopt.h>
@@ -6,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include "../../store/base/error.h"
+#include "../../store/env/env_overlay.h"
 #include "../core/fs.h"
 #include "paths.h"
 
@@ -39,19 +43,34 @@ static void say_repaired(struct fs *fs, const char *path)
            (unsigned long long)st.cut_bytes, path, path);
 }
 
-static int check(const char *path, bool repair)
+/* Compactions would only fill the memory. */
+static void no_compactions(struct store_options *o)
+{
+    o->l0_compact = 1 << 20;
+    o->level_base_bytes = SIZE_MAX;
+}
+
+/* Damage is what one came to hear of; with any other error nothing is known of the store. */
+static int could_not_open(int rc)
+{
+    say("%s", fail_text());
+    return rc == STORE_ECORRUPT || rc == STORE_EFORMAT ? EXIT_FAILED : EXIT_USAGE;
+}
+
+static int check(const char *path, bool repair, struct env *env)
 {
     struct fs_options o;
     struct fs *fs;
     fs_options_init(&o);
     o.store.repair = repair;
+    o.store.env = env;
+    if (!repair)
+        no_compactions(&o.store);
     int rc = must_be_store(path);
     if (rc == 0)
         rc = fs_open(path, &o, &fs);
-    if (rc) {
-        say("%s", fail_text());
-        return EXIT_FAILED;
-    }
+    if (rc)
+        return could_not_open(rc);
     if (repair)
         say_repaired(fs, path);
     int findings = fs_check(fs, print, NULL);
@@ -90,9 +109,12 @@ int cmd_check(int argc, char **argv)
     char *path;
     if (paths_store(argv[optind], &path) < 0) {
         say("%s", fail_text());
-        return EXIT_FAILED;
+        return EXIT_USAGE;
     }
-    int code = check(path, repair);
+    struct env *above = repair ? NULL : env_overlay_new(env_posix());
+    int code = check(path, repair, above ? above : env_posix());
+    if (above)
+        env_overlay_free(above);
     free(path);
     return code;
 }

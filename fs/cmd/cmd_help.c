@@ -37,7 +37,8 @@ static const char text[] =
     "  debug             log every request; stays in the foreground\n"
     "  rw, [no]suid, [no]dev, [no]exec, [a]sync, dirsync, and the options that fstab knows\n"
     "\n"
-    "Exit code: 0 done, 1 failed, 2 called in a wrong way.\n";
+    "Exit code: 0 done, 1 failed, 2 called in a wrong way. check: 0 whole, 1 damaged,\n"
+    "2 it could not be known.\n";
 
 int cmd_help(int argc, char **argv)
 {
