@@ -10,7 +10,7 @@ posix() {
     if [ -z "$native" ]; then
         say "$1 on the disk below ($(stat -f -c %T "$work"))"
         (cd "$work/native" && POSIX_ON=native "$bin/mount-tests/posix/$1") || failures=$((failures + 1))
-        say "$1 on the mount"
+        say "$1 on the mount ($(stat -f -c %T "$mp"))"
         (cd "$mp" && POSIX_ON=mount "$bin/mount-tests/posix/$1") || failures=$((failures + 1))
     else
         (cd "$mp" && POSIX_ON=native "$bin/mount-tests/posix/$1") || failures=$((failures + 1))
