@@ -78,28 +78,31 @@ static int read_many(struct fs *fs, uint64_t ino, char *p, size_t size, uint64_t
     return rc;
 }
 
+ssize_t data_read(struct fs *fs, const struct node *n, void *p, size_t size, uint64_t off)
+{
+    uint64_t end = n->inode.size;
+    if (off >= end)
+        return 0;
+    if (size > end - off)
+        size = (size_t)(end - off);
+    if (size == 0)
+        return 0;
+    bool one = off / FS_BLOCK == (off + size - 1) / FS_BLOCK;
+    memset(p, 0, size);
+    int rc = one ? read_one(fs, n->ino, p, size, off) : read_many(fs, n->ino, p, size, off);
+    return rc ? rc : (ssize_t)size;
+}
+
 ssize_t fs_read(struct fs *fs, uint64_t ino, void *p, size_t size, uint64_t off)
 {
     struct node *n = node_pin(fs, ino);
-    int rc = 0;
     if (!n)
         return -ESTALE;
     node_lock_shared(n);
-    uint64_t end = n->inode.size;
-    if (S_ISDIR(n->type))
-        rc = -EISDIR;
-    if (off >= end)
-        size = 0;
-    else if (size > end - off)
-        size = (size_t)(end - off);
-    if (rc == 0 && size > 0) {
-        bool one = off / FS_BLOCK == (off + size - 1) / FS_BLOCK;
-        memset(p, 0, size);
-        rc = one ? read_one(fs, ino, p, size, off) : read_many(fs, ino, p, size, off);
-    }
+    ssize_t rc = S_ISDIR(n->type) ? -EISDIR : data_read(fs, n, p, size, off);
     node_unlock(n);
     node_unpin(fs, n);
-    return rc ? fs_error(fs, ino, rc) : (ssize_t)size;
+    return rc < 0 ? fs_error(fs, ino, (int)rc) : rc;
 }
 
 /* ---- writing */
@@ -159,9 +162,8 @@ static int write_block(struct change *c, const struct node *n, struct inode *nex
     return 0;
 }
 
-/* op held exclusively. */
-static int write_locked(struct fs *fs, struct node *n, const char *p, size_t size, uint64_t off,
-                        bool kill_priv)
+int data_write(struct fs *fs, struct node *n, const char *p, size_t size, uint64_t off,
+               bool kill_priv)
 {
     struct change c;
     int rc = n->inode.flags & INODE_CUTTING ? resize_finish(fs, n, CUT_BY_LOOKING) : 0;
@@ -215,7 +217,7 @@ int fs_write(struct fs *fs, uint64_t ino, const void *p, size_t size, uint64_t o
     node_lock(n);
     int rc = !S_ISREG(n->type) ? -EINVAL
              : size == 0       ? 0
-                               : write_locked(fs, n, p, size, off, kill_priv);
+                               : data_write(fs, n, p, size, off, kill_priv);
     node_unlock(n);
     node_unpin(fs, n);
     return fs_error(fs, ino, rc);

@@ -107,6 +107,20 @@ int fs_setattr(struct fs *fs, uint64_t ino, const struct stat *in, unsigned what
 ssize_t fs_read(struct fs *fs, uint64_t ino, void *p, size_t size, uint64_t off);
 /* All of it, in one batch, or nothing. */
 int fs_write(struct fs *fs, uint64_t ino, const void *p, size_t size, uint64_t off, bool kill_priv);
+/* fallocate(2). `mode`: 0 or FALLOC_FL_KEEP_SIZE (there is room for that much now, else -ENOSPC;
+ * nothing is set aside), FALLOC_FL_PUNCH_HOLE | KEEP_SIZE, FALLOC_FL_ZERO_RANGE with or without
+ * KEEP_SIZE: the range reads as zeroes, its whole blocks become holes. Other modes: -EOPNOTSUPP.
+ * More than 1,000 blocks go in steps: a crash may leave the first of them done. -EFBIG, -ENODEV (no
+ * regular file). */
+int fs_fallocate(struct fs *fs, uint64_t ino, int mode, uint64_t off, uint64_t len, bool kill_priv);
+/* Where the next data (SEEK_DATA) or hole (SEEK_HOLE) at or behind `off` begins; the end of the
+ * file is a hole. -ENXIO at and behind the end, and where no more data comes. */
+int64_t fs_seek(struct fs *fs, uint64_t ino, uint64_t off, int whence);
+/* copy_file_range(2): the count copied, less than `len` at the end of the file and where `len` is
+ * more than a batch should hold (4 MiB); what is copied is one batch. Holes become zeroes. -EINVAL:
+ * no regular files, or two ranges of one file that overlap. */
+ssize_t fs_copy(struct fs *fs, uint64_t from, uint64_t from_off, uint64_t to, uint64_t to_off,
+                size_t len, bool kill_priv);
 /* On stable storage: the last change of this inode and everything committed before it. */
 int fs_sync_inode(struct fs *fs, uint64_t ino);
 int fs_sync_all(struct fs *fs);

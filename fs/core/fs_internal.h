@@ -32,7 +32,7 @@
 #include "fs.h"
 
 #define FS_SHARDS 64
-#define FS_MAX_SIZE (INT64_MAX & ~(int64_t)(FS_BLOCK - 1))
+#define FS_MAX_SIZE INT64_MAX
 #define FS_BATCH_KEYS 1000 /* one step of deleting what may be much */
 #define CUT_BY_LOOKING UINT64_MAX
 
@@ -198,6 +198,10 @@ uint64_t data_end(uint64_t size); /* the first block's offset behind a file of t
 int data_get_block(struct fs *fs, uint64_t ino, uint64_t at, char *block, bool *there);
 /* Puts the block's first `len` bytes; what is behind them is zeroes. */
 void data_put_block(struct change *c, uint64_t ino, uint64_t at, const char *bytes, size_t len);
+/* fs_read and fs_write of a file whose op is held (shared will do to read). */
+ssize_t data_read(struct fs *fs, const struct node *n, void *p, size_t size, uint64_t off);
+int data_write(struct fs *fs, struct node *n, const char *p, size_t size, uint64_t off,
+               bool kill_priv);
 
 /* resize.c; op held exclusively. */
 /* Puts into the change what a new size means for the extents; next gets size, blocks and flags.

@@ -73,6 +73,7 @@ static struct fuse_lowlevel_ops operations(void)
     ops_names(&ops);
     ops_attr(&ops);
     ops_data(&ops);
+    ops_space(&ops);
     ops_dir(&ops);
     ops_xattr(&ops);
     return ops;

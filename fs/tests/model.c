@@ -1,6 +1,7 @@
 /* The model's own operations: see model.h. */
 #include "model.h"
 
+#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 
@@ -234,4 +235,36 @@ int model_resize(struct model *m, struct node_model *n, uint64_t size)
     n->size = size;
     n->changed = m->step;
     return 0;
+}
+
+int model_fallocate(struct model *m, struct node_model *n, int mode, uint64_t off, uint64_t len)
+{
+    uint64_t end = off + len;
+    if (!S_ISREG(n->mode))
+        return -ENODEV;
+    if ((mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) && off < n->size) {
+        uint64_t to = end < n->size ? end : (n->size + FS_BLOCK - 1) / FS_BLOCK * FS_BLOCK;
+        memset(n->data + off, 0, to - off);
+        for (uint64_t b = (off + FS_BLOCK - 1) / FS_BLOCK; b < to / FS_BLOCK; b++)
+            n->block[b] = false;
+    }
+    if (!(mode & FALLOC_FL_KEEP_SIZE) && n->size < end)
+        n->size = end;
+    n->changed = m->step;
+    return 0;
+}
+
+int model_copy(struct model *m, struct node_model *from, uint64_t from_off, struct node_model *to,
+               uint64_t to_off, size_t len)
+{
+    if (!S_ISREG(from->mode) || !S_ISREG(to->mode))
+        return -EINVAL;
+    if (from_off >= from->size || len == 0)
+        return 0;
+    if (len > from->size - from_off)
+        len = from->size - from_off;
+    if (from == to && from_off < to_off + len && to_off < from_off + len)
+        return -EINVAL;
+    int rc = model_write(m, to, to_off, from->data + from_off, len);
+    return rc ? rc : (int)len;
 }

@@ -68,6 +68,9 @@ int model_rename(struct model *m, struct node_model *dir, const char *name,
                  struct node_model *new_dir, const char *new_name, unsigned flags);
 int model_write(struct model *m, struct node_model *n, uint64_t off, const void *p, size_t size);
 int model_resize(struct model *m, struct node_model *n, uint64_t size);
+int model_fallocate(struct model *m, struct node_model *n, int mode, uint64_t off, uint64_t len);
+int model_copy(struct model *m, struct node_model *from, uint64_t from_off, struct node_model *to,
+               uint64_t to_off, size_t len); /* or the count */
 bool model_is_under(const struct node_model *below, const struct node_model *above);
 /* Lets go of a node without names that nobody holds. */
 void model_collect(struct model *m, struct node_model *n);

@@ -1,9 +1,11 @@
 /* Random operations on the model and the filesystem: see model.h. */
 #include <check.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/xattr.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "model.h"
 
@@ -185,6 +187,46 @@ static void step_resize(struct model *m, struct random *r)
     agree(m, rc, model_resize(m, n, (uint64_t)in.st_size), "resize");
 }
 
+static void step_fallocate(struct model *m, struct random *r)
+{
+    static const int modes[] = {0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                FALLOC_FL_ZERO_RANGE, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE};
+    struct node_model *n = any_file(m, r);
+    int mode = modes[random_below(r, 5)];
+    uint64_t off = random_below(r, MODEL_MAX_SIZE), len = 1 + random_below(r, MODEL_MAX_SIZE - off);
+    int rc = fs_fallocate(fs, n->ino, mode, off, len, false);
+    agree(m, rc, model_fallocate(m, n, mode, off, len), "fallocate");
+}
+
+static void step_copy(struct model *m, struct random *r)
+{
+    struct node_model *from = any_file(m, r), *to = random_below(r, 4) ? any_file(m, r) : from;
+    uint64_t from_off = random_below(r, MODEL_MAX_SIZE), to_off = random_below(r, MODEL_MAX_SIZE);
+    size_t len = random_below(r, MODEL_MAX_SIZE - to_off + 1);
+    hold(m, from);
+    ssize_t rc = fs_copy(fs, from->ino, from_off, to->ino, to_off, len, false);
+    agree(m, (int)rc, model_copy(m, from, from_off, to, to_off, len), "copy");
+}
+
+static int64_t model_seek(const struct node_model *n, uint64_t off, int whence)
+{
+    if (off >= n->size)
+        return -ENXIO;
+    for (uint64_t b = off / FS_BLOCK; b * FS_BLOCK < n->size; b++)
+        if (n->block[b] == (whence == SEEK_DATA))
+            return (int64_t)(b * FS_BLOCK > off ? b * FS_BLOCK : off);
+    return whence == SEEK_DATA ? -ENXIO : (int64_t)n->size;
+}
+
+static void step_seek(struct model *m, struct random *r)
+{
+    struct node_model *n = any_file(m, r);
+    uint64_t off = random_below(r, MODEL_MAX_SIZE);
+    int whence = random_below(r, 2) ? SEEK_DATA : SEEK_HOLE;
+    if (S_ISREG(n->mode) && !m->failed)
+        agree(m, (int)fs_seek(fs, n->ino, off, whence), (int)model_seek(n, off, whence), "seek");
+}
+
 static void step_attr(struct model *m, struct random *r)
 {
     struct node_model *n = any(m, r);
@@ -258,9 +300,10 @@ static void step_forget(struct model *m, struct random *r)
 void model_step(struct model *m, struct random *r)
 {
     static void (*const steps[])(struct model *, struct random *) = {
-        step_make,   step_make,   step_make,   step_make,  step_link,   step_remove, step_remove,
-        step_rename, step_rename, step_rename, step_write, step_write,  step_write,  step_resize,
-        step_attr,   step_xattr,  step_sync,   step_read,  step_forget, step_forget,
+        step_make,   step_make,   step_make,      step_make,   step_link,  step_remove,
+        step_remove, step_rename, step_rename,    step_rename, step_write, step_write,
+        step_write,  step_resize, step_attr,      step_xattr,  step_sync,  step_read,
+        step_forget, step_forget, step_fallocate, step_copy,   step_seek,
     };
     m->step++;
     steps[random_below(r, sizeof steps / sizeof *steps)](m, r);
