@@ -221,6 +221,25 @@ int fs_write(struct fs *fs, uint64_t ino, const void *p, size_t size, uint64_t o
     return 0;
 }
 
+int fs_fallocate(struct fs *fs, uint64_t ino, int mode, uint64_t off, uint64_t len, bool kill_priv)
+{
+    (void)fs, (void)ino, (void)mode, (void)off, (void)len, (void)kill_priv;
+    return 0;
+}
+
+int64_t fs_seek(struct fs *fs, uint64_t ino, uint64_t off, int whence)
+{
+    (void)fs, (void)ino, (void)off, (void)whence;
+    return -EINVAL;
+}
+
+ssize_t fs_copy(struct fs *fs, uint64_t from, uint64_t from_off, uint64_t to, uint64_t to_off,
+                size_t len, bool kill_priv)
+{
+    (void)fs, (void)from, (void)from_off, (void)to, (void)to_off, (void)len, (void)kill_priv;
+    return -EOPNOTSUPP;
+}
+
 void fs_sync_start(struct fs *fs, uint64_t ino, struct fs_sync *sync)
 {
     (void)fs, (void)ino;
