@@ -149,7 +149,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {leveldb_asks_the_filters_of_our_tables,
-                                         we_ask_the_filters_of_leveldbs_tables, NULL};
+                                  we_ask_the_filters_of_leveldbs_tables, NULL};
     temp_dir_make();
     int failed = run_tests("leveldb_filter", 60, NULL, NULL, tests);
     temp_dir_remove();
