@@ -91,6 +91,16 @@ static int take_batch(struct replay *r, struct slice record)
     return rc;
 }
 
+/* After a repair the MANIFEST does not know which logs are in tables already, and some may have
+ * been left over. Flushes go in order: what is not above the newest entry of all tables is in them,
+ * or was compacted away; replayed on top of them it would hide newer values. */
+static bool is_in_tables(const struct replay *r, struct slice record)
+{
+    const struct version_set *set = &r->s->versions;
+    return !r->exact && set->log_number == 0 && batch_check(record) == 0 &&
+           batch_rep_sequence(record) + batch_rep_count(record) <= set->manifest_sequence + 1;
+}
+
 /* Why replay ends at this record; NULL where it does not. */
 static const char *why_stop(const struct replay *r, struct slice record)
 {
@@ -145,6 +155,8 @@ static int replay_log(struct replay *r, const char *path)
                 r->durable = mark;
             continue;
         }
+        if (is_in_tables(r, record))
+            continue;
         why = r->stopped ? "behind an earlier gap" : why_stop(r, record);
         if (why)
             break;

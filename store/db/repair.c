@@ -103,12 +103,13 @@ struct keeping {
     int rc;
 };
 
+/* The MANIFEST that cannot be read; and the logs, which it would have told what to take from. */
 static void keep_manifest(void *arg, const char *name)
 {
     struct keeping *k = arg;
     uint64_t number;
     enum name_kind kind = name_parse(name, &number);
-    if (k->rc == 0 && (kind == NAME_MANIFEST || kind == NAME_CURRENT))
+    if (k->rc == 0 && (kind == NAME_MANIFEST || kind == NAME_CURRENT || kind == NAME_LOG))
         k->rc = lost_keep(k->s, name);
 }
 
