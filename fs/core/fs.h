@@ -159,8 +159,9 @@ int fs_getxattr(struct fs *fs, uint64_t ino, const char *name, void *value,
                 size_t size); /* length; -ERANGE, -ENODATA */
 int fs_setxattr(struct fs *fs, uint64_t ino, const char *name, const void *value, size_t size,
                 int flags);
-int fs_listxattr(struct fs *fs, uint64_t ino, char *list,
-                 size_t size); /* names, each with its NUL; length; -ERANGE */
+/* Names, each with its NUL; length; -ERANGE. Without `trusted` those of that namespace are left
+ * out: who may not read them does not see them either. */
+int fs_listxattr(struct fs *fs, uint64_t ino, char *list, size_t size, bool trusted);
 int fs_removexattr(struct fs *fs, uint64_t ino, const char *name);
 
 /* ------------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ int fs_getxattr(struct fs *fs, uint64_t ino, const char *name, void *value, size
     return fs_error(fs, ino, rc);
 }
 
-int fs_listxattr(struct fs *fs, uint64_t ino, char *list, size_t size)
+int fs_listxattr(struct fs *fs, uint64_t ino, char *list, size_t size, bool trusted)
 {
     struct node *n = node_pin(fs, ino);
     struct fs_key prefix = key_of(KEY_XATTR, ino);
@@ -65,13 +65,17 @@ int fs_listxattr(struct fs *fs, uint64_t ino, char *list, size_t size)
     struct iter *it = may_have(n) ? store_iter(fs->store, NULL) : iter_empty(0);
     for (iter_seek(it, key_slice(&prefix));
          it->valid && slice_starts_with(it->key, key_slice(&prefix)); iter_next(it)) {
+        const char *name = (const char *)it->key.data + prefix.len;
         size_t len = it->key.len - prefix.len;
+        if (!trusted && len > strlen("trusted.") &&
+            memcmp(name, "trusted.", strlen("trusted.")) == 0)
+            continue;
         if (size > 0 && total + len + 1 > size) {
             rc = -ERANGE;
             break;
         }
         if (size > 0) {
-            memcpy(list + total, it->key.data + prefix.len, len);
+            memcpy(list + total, name, len);
             list[total + len] = 0;
         }
         total += len + 1;

@@ -83,9 +83,9 @@ START_TEST(a_buffer_too_small_is_told_and_size_0_asks_for_the_size)
     ck_assert_int_eq(fs_getxattr(fs, f, "user.a", NULL, 0), 5);
     ck_assert_int_eq(fs_getxattr(fs, f, "user.a", got, 4), -ERANGE);
     ck_assert_int_eq(fs_getxattr(fs, f, "user.a", got, 5), 5);
-    ck_assert_int_eq(fs_listxattr(fs, f, NULL, 0), 7);
-    ck_assert_int_eq(fs_listxattr(fs, f, got, 6), -ERANGE);
-    ck_assert_int_eq(fs_listxattr(fs, f, got, 7), 7);
+    ck_assert_int_eq(fs_listxattr(fs, f, NULL, 0, true), 7);
+    ck_assert_int_eq(fs_listxattr(fs, f, got, 6, true), -ERANGE);
+    ck_assert_int_eq(fs_listxattr(fs, f, got, 7, true), 7);
     ck_assert_mem_eq(got, "user.a", 7);
 }
 END_TEST
@@ -94,15 +94,15 @@ START_TEST(the_list_has_all_names_of_this_file_only)
 {
     char list[64];
     uint64_t g = make_file(FS_ROOT, "g");
-    ck_assert_int_eq(fs_listxattr(fs, f, list, sizeof list), 0);
+    ck_assert_int_eq(fs_listxattr(fs, f, list, sizeof list, true), 0);
     ck_assert_int_eq(fs_setxattr(fs, g, "user.other", "x", 1, 0), 0);
-    ck_assert_int_eq(fs_listxattr(fs, f, list, sizeof list), 0);
+    ck_assert_int_eq(fs_listxattr(fs, f, list, sizeof list, true), 0);
     ck_assert_int_eq(set("user.b", "x", 0), 0);
     ck_assert_int_eq(set("user.a", "x", 0), 0);
-    ck_assert_int_eq(fs_listxattr(fs, f, list, sizeof list), 14);
+    ck_assert_int_eq(fs_listxattr(fs, f, list, sizeof list, true), 14);
     ck_assert_mem_eq(list, "user.a\0user.b", 14);
     ck_assert_int_eq(fs_removexattr(fs, f, "user.a"), 0);
-    ck_assert_int_eq(fs_listxattr(fs, f, list, sizeof list), 7);
+    ck_assert_int_eq(fs_listxattr(fs, f, list, sizeof list, true), 7);
     ck_assert_mem_eq(list, "user.b", 7);
 }
 END_TEST
@@ -163,6 +163,19 @@ START_TEST(a_change_sets_ctime)
 }
 END_TEST
 
+START_TEST(trusted_names_are_listed_when_asked_for)
+{
+    char list[64];
+    ck_assert_int_eq(set("security.s", "x", 0), 0);
+    ck_assert_int_eq(set("trusted.t", "x", 0), 0);
+    ck_assert_int_eq(set("user.u", "x", 0), 0);
+    ck_assert_int_eq(fs_listxattr(fs, f, list, sizeof list, true), 28);
+    ck_assert_int_eq(fs_listxattr(fs, f, NULL, 0, false), 18);
+    ck_assert_int_eq(fs_listxattr(fs, f, list, 18, false), 18);
+    ck_assert(memcmp(list, "security.s\0user.u", 18) == 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("xattr");
@@ -176,6 +189,7 @@ int main(void)
     tcase_add_test(tc, the_list_has_all_names_of_this_file_only);
     tcase_add_test(tc, names_and_values_have_limits);
     tcase_add_test(tc, everything_can_have_attributes);
+    tcase_add_test(tc, trusted_names_are_listed_when_asked_for);
     tcase_add_test(tc, a_change_sets_ctime);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
