@@ -20,6 +20,7 @@ struct session {
     struct mount_id *mount; /* which line of the mount table is ours; NULL: not known */
     atomic_bool ready;      /* INIT was answered and options.ready succeeded */
     int loop_fd;            /* an eventfd: wakes the loop when it shall end */
+    atomic_uint syncs;      /* fsyncs that are not answered yet (reply.c) */
 
     pthread_t stop_thread;
     int signal_fd;

@@ -14,12 +14,13 @@
  * few times, or when another program wants the CPU (a yield that returns late).
  *
  * An fsync does not wait in its thread at all (reply_after_sync). When the reader has no other
- * request left, and those who may be expected to share the flush have come, it leads the flush, and
- * then answers all of them: sixteen programs that fsync cost no more switches between threads than
- * one.
+ * request left (or has served MOST_AHEAD meanwhile), and those who may be expected to share the
+ * flush have come, it leads the flush, and then answers all of them: sixteen programs that fsync
+ * cost no more switches between threads than one.
  *
  * Threads are made when there is none to take an offer, up to options.threads. */
 #include "internal.h"
+#include "reply.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -34,6 +35,7 @@
 #define LATE_NS 1000000 /* ... so long: somebody who only computes */
 #define MISSES 8        /* so often in vain: look only now and then */
 #define SELDOM 64       /* ... once in so many times */
+#define MOST_AHEAD 64   /* requests that are served before a flush that is due */
 
 enum place { TAKEN, OFFERED };
 
@@ -43,8 +45,8 @@ struct loop {
     int epoll;   /* of fd (armed while the reading is offered), kick_fd and s->loop_fd */
     int kick_fd; /* an eventfd: an idle thread shall be the reader though there may be no request */
     atomic_int place;
-    atomic_int idle;          /* threads in epoll_wait */
-    unsigned misses, skipped; /* the reader's */
+    atomic_int idle;                 /* threads in epoll_wait */
+    unsigned misses, skipped, ahead; /* the reader's */
 
     pthread_mutex_t mu;
     pthread_cond_t ended;
@@ -97,10 +99,14 @@ static void watch(struct loop *l, uint32_t events)
         abort(); /* it was added, and needs no memory */
 }
 
+/* A flush that is due must not stand behind what the old reader waits for, nor be forgotten by one
+ * who goes idle while another thread, not a reader, starts an fsync. */
 static void offer(struct loop *l)
 {
     atomic_store(&l->place, OFFERED);
     watch(l, EPOLLIN | EPOLLONESHOT);
+    if (fs_sync_needed(l->s->fs) != STORE_SYNC_NONE)
+        eventfd_write(l->kick_fd, 1);
 }
 
 static bool take(struct loop *l)
@@ -117,9 +123,6 @@ void loop_about_to_wait(void)
     if (atomic_load(&running->idle) == 0)
         need_thread(running);
     offer(running);
-    if (fs_sync_needed(running->s->fs) != STORE_SYNC_NONE)
-        eventfd_write(running->kick_fd,
-                      1); /* they shall not stand behind what this one waits for */
 }
 
 void loop_has_waited(void)
@@ -175,10 +178,22 @@ static bool looking_pays(struct loop *l)
     return false;
 }
 
+/* Requests that never end would keep a flush from ever being led. */
+static bool flush_is_overdue(struct loop *l)
+{
+    if (fs_sync_needed(l->s->fs) != STORE_SYNC_NOW)
+        l->ahead = 0;
+    else if (++l->ahead > MOST_AHEAD)
+        return true;
+    return false;
+}
+
 /* Looks for a request for a while, without sleeping. As fuse_session_receive_buf; -EAGAIN also
  * where a flush is due. */
 static int look(struct loop *l, struct fuse_buf *buf)
 {
+    if (flush_is_overdue(l))
+        return -EAGAIN;
     int r = fuse_session_receive_buf(l->s->se, buf);
     enum store_sync_need need = fs_sync_needed(l->s->fs);
     if (r != -EAGAIN || need == STORE_SYNC_NOW || (need == STORE_SYNC_NONE && !looking_pays(l)))
@@ -262,7 +277,8 @@ static void loop_free(struct loop *l)
     for (unsigned i = 0; i < l->count; i++)
         pthread_join(l->threads[i], NULL);
     free(l->threads);
-    fs_sync_run(l->s->fs); /* those whose flush was not led any more */
+    fs_sync_run(l->s->fs);   /* those whose flush was not led any more */
+    reply_await_syncs(l->s); /* another thread, the commit timer's, may be leading for some */
     if (l->epoll >= 0)
         close(l->epoll);
     if (l->kick_fd >= 0)

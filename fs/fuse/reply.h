@@ -64,6 +64,9 @@ static inline void reply_attr(fuse_req_t req, int r, const struct stat *st)
 /* Answers once the inode's changes are on stable storage; the thread serves other requests
  * meanwhile. */
 void reply_after_sync(fuse_req_t req, fuse_ino_t ino);
+/* Returns when each of those is answered. Requires: no more begin, and somebody leads their flush.
+ */
+void reply_await_syncs(struct session *s);
 
 /* At least `size` bytes for an answer, the same ones for the thread's next request; never NULL. */
 char *reply_buffer(size_t size);
