@@ -309,9 +309,9 @@ int fs_setxattr(struct fs *fs, uint64_t ino, const char *name, const void *value
     return -ENOTSUP;
 }
 
-int fs_listxattr(struct fs *fs, uint64_t ino, char *list, size_t size)
+int fs_listxattr(struct fs *fs, uint64_t ino, char *list, size_t size, bool trusted)
 {
-    (void)fs, (void)ino, (void)list, (void)size;
+    (void)fs, (void)ino, (void)list, (void)size, (void)trusted;
     return 0;
 }
 
