@@ -1,0 +1,260 @@
+/* Counting: what statvfs says of the filesystem, st_blocks of a file, pathconf of the limits. */
+#include "posix.h"
+
+#include <stdio.h>
+#include <sys/statvfs.h>
+
+static struct statvfs space_at(const char *name)
+{
+    struct statvfs st;
+    ck_assert_msg(statvfs(name, &st) == 0, "statvfs %s: %s", name, strerrorname_np(errno));
+    return st;
+}
+
+/* ---- the filesystem */
+
+START_TEST(the_numbers_fit_together)
+{
+    struct statvfs st = space_at(".");
+    ck_assert_uint_gt(st.f_bsize, 0);
+    ck_assert_uint_gt(st.f_frsize, 0);
+    ck_assert_uint_ge(st.f_blocks, st.f_bfree);
+    ck_assert_uint_ge(st.f_bfree, st.f_bavail);
+    ck_assert_uint_gt(st.f_bavail, 0);
+    ck_assert_uint_ge(st.f_files, st.f_ffree);
+    ck_assert_uint_ge(st.f_ffree, st.f_favail);
+    ck_assert_uint_gt(st.f_favail, 0);
+    ck_assert(!(st.f_flag & ST_RDONLY));
+}
+END_TEST
+
+START_TEST(whatever_one_asks_by_it_is_the_same_filesystem)
+{
+    struct statvfs st, root = space_at(".");
+    make_file("file", "");
+    ok(mkdir("dir", 0755));
+    ok(mkfifo("fifo", 0644));
+    ok(symlink("dir", "link"));
+    const char *const names[] = {"file", "dir", "fifo", "link"};
+    for (int i = 0; i < 4; i++) {
+        st = space_at(names[i]);
+        ck_assert_uint_eq(st.f_blocks, root.f_blocks);
+        ck_assert_uint_eq(st.f_bsize, root.f_bsize);
+        ck_assert_uint_eq(st.f_namemax, root.f_namemax);
+        ck_assert_uint_eq(stat_of(names[i]).st_dev, stat_of(".").st_dev);
+    }
+    int fd = open("file", O_RDONLY), path = open("fifo", O_PATH);
+    ok(fstatvfs(fd, &st));
+    ck_assert_uint_eq(st.f_blocks, root.f_blocks);
+    ok(fstatvfs(path, &st));
+    ck_assert_uint_eq(st.f_blocks, root.f_blocks);
+    ok(unlink("file"));
+    ok(fstatvfs(fd, &st));
+    ck_assert_uint_eq(st.f_blocks, root.f_blocks);
+}
+END_TEST
+
+START_TEST(statvfs_needs_no_right_to_the_file)
+{
+    struct statvfs st;
+    make_file("file", "");
+    ok(chmod("file", 0));
+    become(ALICE, ALICE, 0);
+    ok(statvfs("file", &st));
+}
+END_TEST
+
+START_TEST(the_longest_name_is_as_long_as_statvfs_says)
+{
+    size_t max = space_at(".").f_namemax;
+    ck_assert_uint_eq(max, 255);
+    char *fits = name_of_length(max), *longer = name_of_length(max + 1);
+    make_file(fits, "");
+    fails(open(longer, O_WRONLY | O_CREAT, 0644), ENAMETOOLONG);
+    free(fits);
+    free(longer);
+}
+END_TEST
+
+START_TEST(pathconf_knows_the_limits)
+{
+    make_file("file", "");
+    int fd = open("file", O_RDONLY);
+    ck_assert_int_eq(pathconf(".", _PC_NAME_MAX), 255);
+    ck_assert_int_eq(fpathconf(fd, _PC_NAME_MAX), 255);
+    ck_assert_int_eq(pathconf(".", _PC_PATH_MAX), 4096);
+    ck_assert_int_eq(pathconf(".", _PC_NO_TRUNC), 1);
+    ck_assert_int_eq(pathconf(".", _PC_CHOWN_RESTRICTED), 1);
+    ck_assert_int_eq(pathconf(".", _PC_2_SYMLINKS), 1);
+    ck_assert_int_ge(pathconf(".", _PC_LINK_MAX), 8); /* _POSIX_LINK_MAX */
+    ck_assert_int_ge(pathconf(".", _PC_PIPE_BUF), 512);
+    fails(pathconf("missing", _PC_NAME_MAX), ENOENT);
+}
+END_TEST
+
+static bool about(long n, long wanted)
+{
+    return n > wanted / 2 && n < wanted * 2;
+}
+
+/* Do the free inodes fall and rise by about n with n files? */
+static bool inodes_are_counted(int n)
+{
+    char name[16];
+    struct statvfs before = space_at("."), with, after;
+    for (int i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "%d", i);
+        make_file(name, "");
+    }
+    with = space_at(".");
+    for (int i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "%d", i);
+        ok(unlink(name));
+    }
+    after = space_at(".");
+    return about((long)(before.f_ffree - with.f_ffree), n) &&
+           about((long)(after.f_ffree - with.f_ffree), n);
+}
+
+START_TEST(files_that_are_made_are_missing_from_the_free_inodes_and_come_back)
+{
+    struct statvfs st = space_at(".");
+    if (st.f_files == st.f_blocks)
+        return; /* not inodes are counted but the blocks that there are for their records */
+    for (int tries = 0; tries < 5; tries++) /* others use the disk as well */
+        if (inodes_are_counted(2000))
+            return;
+    ck_abort_msg("not about 2000 inodes for 2000 files");
+}
+END_TEST
+
+/* ---- a file */
+
+static long blocks_of(const char *name)
+{
+    return (long)stat_of(name).st_blocks;
+}
+
+/* `count` blocks of 4 KiB at a stride of `stride` blocks, of bytes that are no zeroes; synced,
+ * since a filesystem may give out blocks late. */
+static void write_blocks(const char *name, int count, int stride)
+{
+    char block[4096];
+    memset(block, 'x', sizeof block);
+    int fd = open(name, O_WRONLY | O_CREAT, 0644);
+    ok(fd);
+    for (int i = 0; i < count; i++)
+        ck_assert_int_eq(pwrite(fd, block, sizeof block, (off_t)i * stride * 4096), 4096);
+    ok(fsync(fd));
+    ok(close(fd));
+}
+
+START_TEST(an_empty_file_has_no_blocks)
+{
+    make_file("file", "");
+    ck_assert_int_eq(blocks_of("file"), 0);
+    ok(mkfifo("fifo", 0644));
+    ck_assert_int_eq(blocks_of("fifo"), 0);
+}
+END_TEST
+
+START_TEST(blocks_are_counted_in_512_bytes)
+{
+    write_blocks("file", 100, 1);
+    long blocks = blocks_of("file");
+    ck_assert_msg(blocks >= 800 && blocks < 900, "%ld", blocks);
+    ck_assert_int_gt(stat_of("file").st_blksize, 0);
+}
+END_TEST
+
+START_TEST(holes_take_no_blocks)
+{
+    make_file("file", "");
+    ok(truncate("file", 1 << 30));
+    ck_assert_int_lt(blocks_of("file"), 64);
+    write_blocks("striped", 100, 16);
+    long blocks = blocks_of("striped");
+    ck_assert_msg(blocks >= 800 && blocks < 1000, "%ld", blocks);
+}
+END_TEST
+
+START_TEST(what_is_cut_off_gives_its_blocks_back)
+{
+    write_blocks("file", 100, 1);
+    ok(truncate("file", 10 * 4096));
+    long blocks = blocks_of("file");
+    ck_assert_msg(blocks >= 80 && blocks < 180, "%ld", blocks);
+    ok(truncate("file", 100 * 4096)); /* does not bring them back */
+    ck_assert_msg(blocks_of("file") < 180, "%ld", blocks_of("file"));
+    ok(truncate("file", 0));
+    ck_assert_int_eq(blocks_of("file"), 0);
+}
+END_TEST
+
+START_TEST(overwriting_takes_no_more_blocks)
+{
+    write_blocks("file", 50, 1);
+    long before = blocks_of("file");
+    write_blocks("file", 50, 1);
+    ck_assert_int_eq(blocks_of("file"), before);
+}
+END_TEST
+
+START_TEST(two_names_of_a_file_have_the_same_blocks)
+{
+    write_blocks("file", 20, 1);
+    ok(link("file", "second"));
+    ck_assert_int_eq(blocks_of("file"), blocks_of("second"));
+}
+END_TEST
+
+START_TEST(the_size_of_a_symlink_is_that_of_its_target_and_of_a_fifo_nothing)
+{
+    ok(symlink("twelve bytes", "link"));
+    ok(mkfifo("fifo", 0644));
+    ck_assert_int_eq(stat_of("link").st_size, 12);
+    ck_assert_int_eq(stat_of("fifo").st_size, 0);
+}
+END_TEST
+
+/* ---- how large a file may be */
+
+START_TEST(the_last_byte_below_2_to_the_43_is_written_and_read)
+{
+    char got = 0;
+    off_t at = ((off_t)1 << 43) - 2; /* ext4's files end at 2^44 - 4096 */
+    int fd = open("file", O_RDWR | O_CREAT, 0644);
+    ok(fd);
+    ck_assert_int_eq(pwrite(fd, "z", 1, at), 1);
+    ck_assert_int_eq(stat_of("file").st_size, at + 1);
+    ck_assert_int_eq(pread(fd, &got, 1, at), 1);
+    ck_assert_int_eq(got, 'z');
+    ck_assert_int_eq(pread(fd, &got, 1, at - 4096), 1);
+    ck_assert_int_eq(got, 0);
+    ck_assert_int_eq(lseek(fd, 0, SEEK_END), at + 1);
+    ok(ftruncate(fd, at / 2));
+    ck_assert_int_eq(stat_of("file").st_size, at / 2);
+}
+END_TEST
+
+START_TEST(a_size_beyond_what_the_filesystem_can_is_EFBIG_and_changes_nothing)
+{
+    make_file("file", "text");
+    int fd = open("file", O_RDWR);
+    fails(truncate("file", INT64_MAX), EFBIG);
+    fails(ftruncate(fd, INT64_MAX), EFBIG);
+    fails(pwrite(fd, "x", 1, INT64_MAX - 1), EFBIG);
+    expect_text("file", "text");
+    ck_assert_int_eq(stat_of("file").st_size, 4);
+}
+END_TEST
+
+RUN("space", the_numbers_fit_together, whatever_one_asks_by_it_is_the_same_filesystem,
+    statvfs_needs_no_right_to_the_file, the_longest_name_is_as_long_as_statvfs_says,
+    pathconf_knows_the_limits, files_that_are_made_are_missing_from_the_free_inodes_and_come_back,
+    an_empty_file_has_no_blocks, blocks_are_counted_in_512_bytes, holes_take_no_blocks,
+    what_is_cut_off_gives_its_blocks_back, overwriting_takes_no_more_blocks,
+    two_names_of_a_file_have_the_same_blocks,
+    the_size_of_a_symlink_is_that_of_its_target_and_of_a_fifo_nothing,
+    the_last_byte_below_2_to_the_43_is_written_and_read,
+    a_size_beyond_what_the_filesystem_can_is_EFBIG_and_changes_nothing)
