@@ -243,6 +243,20 @@ static int replay_all(struct replay *r, const struct log_list *logs)
     return rc;
 }
 
+/* A store that is refused is left as it was: no tables of what was replayed. Returns `rc`. */
+static int take_back(struct replay *r, int rc)
+{
+    char *why = mem_printf("%s", fail_text());
+    for (int i = 0; i < r->edit.added_count; i++) {
+        char *path = name_table(r->s->dir, r->edit.added[i].number);
+        env_unlink(r->s->env, path);
+        free(path);
+    }
+    fail(rc, "%s", why);
+    free(why);
+    return rc;
+}
+
 /* The new log, and the MANIFEST record that makes it the only one. */
 static int start_log(struct replay *r)
 {
@@ -296,12 +310,14 @@ int recover_logs(struct store *s)
         goto out;
     for (int i = 0; i < logs.count; i++)
         set_number_used(&s->versions, logs.numbers[i]);
+    rc = replay_all(&r, &logs);
+    if (rc) {
+        rc = take_back(&r, rc);
+        goto out;
+    }
     pthread_mutex_lock(&s->mu);
     rc = set_roll(&s->versions);
     pthread_mutex_unlock(&s->mu);
-    if (rc)
-        goto out;
-    rc = replay_all(&r, &logs);
     if (rc)
         goto out;
     if (r.next_sequence <= in_manifest)

@@ -133,6 +133,38 @@ static void expect_lost_copy(struct slice damaged)
     free(path);
 }
 
+static void add_file(void *arg, const char *name)
+{
+    struct buf bytes = BUF_INIT, *all = arg;
+    char *path = mem_printf("/db/%s", name);
+    if (strcmp(name, "LOCK") != 0 && strcmp(name, "LOG") != 0) {
+        ck_assert_int_eq(env_read_file(disk, path, &bytes), 0);
+        buf_append(all, name, strlen(name) + 1);
+        buf_append_slice(all, buf_slice(&bytes));
+    }
+    buf_free(&bytes);
+    free(path);
+}
+
+/* Also where so much was replayed before the damage that it went into tables. */
+START_TEST(a_refusal_changes_no_file)
+{
+    struct buf log = BUF_INIT, before = BUF_INIT, after = BUF_INIT;
+    write_and_kill(WRITES);
+    read_log(&log);
+    log.data[3 * LOG_BLOCK_SIZE] ^= 1;
+    write_log(buf_slice(&log));
+    options.memtable_bytes = 16 << 10;
+    ck_assert_int_eq(env_list(disk, "/db", add_file, &before), 0);
+    expect_refusal("a changed byte");
+    ck_assert_int_eq(env_list(disk, "/db", add_file, &after), 0);
+    ck_assert(slice_equal(buf_slice(&before), buf_slice(&after)));
+    buf_free(&log);
+    buf_free(&before);
+    buf_free(&after);
+}
+END_TEST
+
 /* Behind the last mark there is the last write alone: it may be taken for one that was torn. */
 START_TEST(a_changed_byte_in_a_synced_log_is_refused_and_repaired)
 {
@@ -333,6 +365,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, a_changed_byte_in_a_synced_log_is_refused_and_repaired, 0, 5);
+    tcase_add_test(tc, a_refusal_changes_no_file);
     tcase_add_test(tc, a_zeroed_block_in_a_synced_log_is_refused);
     tcase_add_test(tc, the_last_write_torn_is_no_damage);
     tcase_add_test(tc, what_was_never_synced_may_be_lost_anywhere);
