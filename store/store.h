@@ -92,9 +92,9 @@ void store_options_init(struct store_options *o); /* the defaults above */
 int store_open(const char *dir, const struct store_options *options, struct store **out);
 
 /* Syncs what is not yet durable, writes the memtable to a table (so that the log is short), waits
- * for the background and closes. Returns the first error of this; the store is closed in any case.
- * No other call may be under way, and iterators and snapshots must have been let go of. NULL is
- * allowed. */
+ * for the background and closes; syncs that were started and not led yet are done. Returns the
+ * first error of this; the store is closed in any case. No other call may be under way, and
+ * iterators and snapshots must have been let go of. NULL is allowed. */
 int store_close(struct store *s);
 
 /* Deletes the store's files in `dir` (and nothing else there). */

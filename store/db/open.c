@@ -214,6 +214,7 @@ int store_close(struct store *s)
 {
     if (!s)
         return 0;
+    store_sync_run(s); /* (where nothing is left to sync, or nothing can be, settle() leads none) */
     int rc = settle(s);
     background_stop(s, rc == 0);
     if (rc == 0)

@@ -161,6 +161,80 @@ START_TEST(the_next_round_waits_for_the_cohort_but_not_for_long)
 }
 END_TEST
 
+/* ---- closing, and what happens before anybody has led */
+
+static void close_store(void)
+{
+    store_close(store);
+    store = NULL;
+}
+
+static void note_status(struct store_writer *w)
+{
+    struct started *t = (struct started *)w;
+    t->calls++;
+    t->status = w->status;
+}
+
+static void start_before_close(struct started *t)
+{
+    *t = (struct started){.w.done = note_status};
+    store_sync_start(store, 0, &t->w);
+}
+
+START_TEST(closing_leads_for_those_who_still_wait)
+{
+    struct started t;
+    put("a");
+    start_before_close(&t);
+    close_store();
+    ck_assert_int_eq(t.calls, 1);
+    ck_assert_int_eq(t.status, 0);
+}
+END_TEST
+
+START_TEST(closing_serves_those_whom_a_flush_has_made_durable)
+{
+    struct started t;
+    put("a");
+    start_before_close(&t);
+    ck_assert_int_eq(store_compact(store, slice_of(NULL, 0), slice_of(NULL, 0)), 0);
+    ck_assert_uint_ge(store_durable_sequence(store), 1);
+    ck_assert_int_eq(t.calls, 0);
+    close_store();
+    ck_assert_int_eq(t.calls, 1);
+    ck_assert_int_eq(t.status, 0);
+}
+END_TEST
+
+START_TEST(what_a_flush_has_made_durable_needs_no_fdatasync_of_the_log)
+{
+    struct started t;
+    put("a");
+    start(&t, 0);
+    ck_assert_int_eq(store_compact(store, slice_of(NULL, 0), slice_of(NULL, 0)), 0);
+    uint64_t syncs = env_sim_count(disk, SIM_SYNC);
+    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_NOW);
+    store_sync_run(store);
+    ck_assert_int_eq(t.calls, 1);
+    ck_assert_uint_eq(env_sim_count(disk, SIM_SYNC), syncs);
+}
+END_TEST
+
+START_TEST(closing_a_broken_store_tells_those_who_still_wait)
+{
+    struct started t;
+    put("a");
+    start_before_close(&t);
+    env_sim_fail(disk, SIM_WRITE, env_sim_count(disk, SIM_WRITE) + 1, -EIO, SIM_DONE_NOTHING);
+    ck_assert_int_eq(store_put(store, slice_of("b", 1), slice_of("b", 1), false), -EIO);
+    ck_assert_int_eq(t.calls, 0);
+    close_store();
+    ck_assert_int_eq(t.calls, 1);
+    ck_assert_int_eq(t.status, -EIO);
+}
+END_TEST
+
 /* ---- many threads: starters, who also run; sleepers; plain writers */
 
 enum { THREADS = 6, ROUNDS = 300 };
@@ -227,6 +301,10 @@ int main(void)
     tcase_add_test(tc, a_thread_that_sleeps_for_a_sync_leads_for_those_started_too);
     tcase_add_test(tc, a_run_with_nothing_started_does_nothing);
     tcase_add_test(tc, the_next_round_waits_for_the_cohort_but_not_for_long);
+    tcase_add_test(tc, closing_leads_for_those_who_still_wait);
+    tcase_add_test(tc, closing_serves_those_whom_a_flush_has_made_durable);
+    tcase_add_test(tc, what_a_flush_has_made_durable_needs_no_fdatasync_of_the_log);
+    tcase_add_test(tc, closing_a_broken_store_tells_those_who_still_wait);
     tcase_add_test(tc, starters_and_sleepers_are_all_served_once);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
