@@ -246,3 +246,23 @@ int room_switch(struct store *s)
     store_enqueue(s, &w);
     return store_wait(s, &w);
 }
+
+/* A flush that found no space and pauses is tried now; returns when that has ended. */
+static void await_flush_try(struct store *s)
+{
+    pthread_mutex_lock(&s->mu);
+    uint64_t tries = s->flush_tries;
+    background_retry(s);
+    while (s->flush_lacks_space && s->flush_tries == tries && !s->background_error)
+        pthread_cond_wait(&s->background_changed, &s->mu);
+    pthread_mutex_unlock(&s->mu);
+}
+
+int room_switch_at_last(struct store *s)
+{
+    int rc = room_switch(s);
+    if (!space_lacks(rc))
+        return rc;
+    await_flush_try(s);
+    return room_switch(s);
+}

@@ -35,5 +35,8 @@ void room_note_compaction(struct store *s, uint64_t level0_bytes, uint64_t start
 /* Switches the memtable by way of the queue: everything enqueued before is in the old one. mu NOT
  * held. */
 int room_switch(struct store *s);
+/* The same for those who will not come again: there may be space by now, and only a pause of the
+ * flush in the way. Not by a thread of the background. */
+int room_switch_at_last(struct store *s);
 
 #endif

@@ -6,7 +6,7 @@
 
 int store_flush(struct store *s)
 {
-    int rc = room_switch(s);
+    int rc = room_switch_at_last(s);
     pthread_mutex_lock(&s->mu);
     uint64_t upto = s->log->number; /* what is switched from now on is not waited for */
     uint64_t tries = s->flush_tries;

@@ -190,7 +190,7 @@ static int settle(struct store *s)
 {
     int rc = store_sync(s, 0);
     if (rc == 0 && memtable_count(s->mem) > 0)
-        rc = room_switch(s);
+        rc = room_switch_at_last(s);
     return rc;
 }
 

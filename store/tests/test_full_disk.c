@@ -412,6 +412,43 @@ START_TEST(a_flush_without_space_is_tried_again)
 }
 END_TEST
 
+/* Fills the memtables of a disk that has no space for tables, until the flush pauses for long. */
+static int fill_up_to_a_long_pause(struct target *t)
+{
+    struct store_stats stats;
+    int n = 0;
+    *t = (struct target){SIM_WRITE, NAME_TABLE, 0, 1 << 30, -ENOSPC};
+    env_sim_set_hook(disk, strike, t);
+    while (n < 1000 && put(n, false) == 0)
+        n++;
+    ck_assert_int_lt(n, 1000);
+    do {
+        usleep(1000);
+        store_get_stats(store, &stats);
+    } while (stats.space_retries < 7);
+    env_sim_set_hook(disk, NULL, NULL);
+    return n;
+}
+
+START_TEST(closing_tries_a_flush_that_pauses_for_space_again)
+{
+    struct target t;
+    int n = fill_up_to_a_long_pause(&t);
+    ck_assert_msg(store_close(store) == 0, "%s", fail_text());
+    open_store();
+    must_have(store, 0, n);
+}
+END_TEST
+
+START_TEST(store_flush_tries_a_flush_that_pauses_for_space_again)
+{
+    struct target t;
+    int n = fill_up_to_a_long_pause(&t);
+    ck_assert_msg(store_flush(store) == 0, "%s", fail_text());
+    must_have(store, 0, n);
+}
+END_TEST
+
 START_TEST(a_manifest_record_without_space_is_tried_again)
 {
     struct target t = {SIM_WRITE, NAME_MANIFEST, 0, 3, -ENOSPC};
@@ -692,6 +729,8 @@ int main(void)
     tcase_add_test(logs, a_failed_sync_stays_an_error_even_for_want_of_space);
     tcase_add_test(logs, zeroes_written_ahead_need_not_fit);
     tcase_add_test(background, a_flush_without_space_is_tried_again);
+    tcase_add_test(background, closing_tries_a_flush_that_pauses_for_space_again);
+    tcase_add_test(background, store_flush_tries_a_flush_that_pauses_for_space_again);
     tcase_add_test(background, a_manifest_record_without_space_is_tried_again);
     tcase_add_test(background, tables_that_found_no_space_are_deleted);
     tcase_add_test(random, space_that_comes_and_goes_loses_nothing);
