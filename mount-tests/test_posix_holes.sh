@@ -3,5 +3,5 @@
 . "$(dirname "$0")/lib.sh"
 start allow_other
 . "$root/mount-tests/posix/posix.sh"
-posix spaces
+posix holes
 done_testing

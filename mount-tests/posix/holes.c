@@ -302,7 +302,7 @@ START_TEST(the_preferred_size_of_a_transfer_is_sensible)
 }
 END_TEST
 
-RUN("spaces", fallocate_extends_and_leaves_what_is_there, KEEP_SIZE_leaves_the_size,
+RUN("holes", fallocate_extends_and_leaves_what_is_there, KEEP_SIZE_leaves_the_size,
     PUNCH_HOLE_zeroes_and_gives_the_blocks_back, a_hole_within_blocks_zeroes_to_the_byte,
     a_hole_behind_the_end_changes_nothing, a_hole_is_seen_by_a_mapping,
     ZERO_RANGE_zeroes_and_extends_unless_told_not_to,
