@@ -4,4 +4,5 @@
 start allow_other
 . "$root/mount-tests/posix/posix.sh"
 posix holes
+posix_writeback holes
 done_testing

@@ -4,4 +4,5 @@
 start allow_other
 . "$root/mount-tests/posix/posix.sh"
 posix mappings
+posix_writeback mappings
 done_testing

@@ -5,6 +5,7 @@
 start allow_other
 . "$root/mount-tests/posix/posix.sh"
 posix open_files
+posix_writeback open_files
 
 cd "$mp" || exit 1
 # Held open by a process of its own, as crash() needs the mount unused by this shell.

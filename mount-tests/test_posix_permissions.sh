@@ -4,4 +4,5 @@
 start allow_other
 . "$root/mount-tests/posix/posix.sh"
 posix permissions
+posix_writeback permissions
 done_testing

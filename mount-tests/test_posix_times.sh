@@ -4,4 +4,5 @@
 start allow_other
 . "$root/mount-tests/posix/posix.sh"
 posix times
+posix_writeback times
 done_testing

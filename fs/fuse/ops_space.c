@@ -84,14 +84,23 @@ static int64_t seek_hole(struct session *s, uint64_t ino, uint64_t off, uint64_t
     return r;
 }
 
+/* With writeback the kernel may know of a larger file than we do: it keeps what was written behind
+ * the end, and the new size with it. So what it holds from `off` on has to come first. Where that
+ * cannot be done, ENOSYS tells the kernel to answer itself, from now on: its size is right, and
+ * everything below it is data. */
+static int take_what_is_kept(struct session *s, uint64_t ino, uint64_t off)
+{
+    return !s->o->writeback || drop_pages(s, ino, off, INT64_MAX) ? 0 : -ENOSYS;
+}
+
 static void lseek_(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
 {
     struct session *s = fuse_req_userdata(req);
     struct stat st;
     (void)fi;
-    int64_t r = fs_getattr(s->fs, ino, &st);
-    if (r == 0 && off < 0)
-        r = -ENXIO;
+    int64_t r = off < 0 ? -ENXIO : take_what_is_kept(s, ino, (uint64_t)off);
+    if (r == 0)
+        r = fs_getattr(s->fs, ino, &st);
     if (r == 0)
         r = whence == SEEK_DATA ? seek_data(s, ino, (uint64_t)off, (uint64_t)st.st_size)
                                 : seek_hole(s, ino, (uint64_t)off, (uint64_t)st.st_size);
