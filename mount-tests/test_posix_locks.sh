@@ -1,5 +1,5 @@
 #!/bin/bash
-# flock, locks of POSIX and of open files, leases, inotify: between processes.
+# flock, locks of POSIX and of open files, leases, inotify, fanotify: between processes.
 . "$(dirname "$0")/lib.sh"
 start allow_other
 . "$root/mount-tests/posix/posix.sh"

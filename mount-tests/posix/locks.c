@@ -1,9 +1,10 @@
-/* flock, locks of POSIX and of open files, leases, inotify: between processes. */
+/* flock, locks of POSIX and of open files, leases, inotify, fanotify: between processes. */
 #include "posix.h"
 
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/fanotify.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/wait.h>
@@ -404,22 +405,32 @@ START_TEST(locks_of_open_files_are_shared_with_a_child)
 }
 END_TEST
 
-/* ---- leases and inotify */
+/* ---- leases, inotify, fanotify */
 
 START_TEST(a_read_lease_is_told_of_a_writer)
 {
     make_file("file", "text");
     int fd = open("file", O_RDONLY);
-    if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0) {
-        ck_assert(!on_native());
-        ck_assert_int_eq(errno, EINVAL); /* the kernel gives FUSE files none, since 6.19 */
-        return;
-    }
+    ok(fcntl(fd, F_SETLEASE, F_RDLCK));
     ck_assert_int_eq(fcntl(fd, F_GETLEASE), F_RDLCK);
     signal(SIGIO, SIG_IGN);
     fails(open("file", O_WRONLY | O_NONBLOCK), EWOULDBLOCK);
     ok(fcntl(fd, F_SETLEASE, F_UNLCK));
     ok(open("file", O_WRONLY | O_NONBLOCK));
+}
+END_TEST
+
+START_TEST(a_write_lease_is_for_who_alone_has_the_file_open)
+{
+    make_file("file", "text");
+    signal(SIGIO, SIG_IGN);
+    int fd = open("file", O_RDWR), other = open("file", O_RDONLY);
+    fails(fcntl(fd, F_SETLEASE, F_WRLCK), EAGAIN);
+    ok(close(other));
+    ok(fcntl(fd, F_SETLEASE, F_WRLCK));
+    fails(open("file", O_RDONLY | O_NONBLOCK), EWOULDBLOCK);
+    ok(fcntl(fd, F_SETLEASE, F_UNLCK));
+    ok(open("file", O_RDONLY | O_NONBLOCK));
 }
 END_TEST
 
@@ -475,6 +486,37 @@ START_TEST(inotify_tells_of_a_file_that_loses_its_last_name)
 }
 END_TEST
 
+START_TEST(fanotify_tells_of_writes_with_the_file_and_the_process)
+{
+    struct fanotify_event_metadata e;
+    char path[64], target[4096] = "";
+    int fan = fanotify_init(FAN_CLASS_NOTIF | FAN_NONBLOCK, O_RDONLY);
+    if (fan < 0 && (errno == ENOSYS || errno == EPERM))
+        return; /* a kernel or a container without it */
+    ok(fan);
+    ok(fanotify_mark(fan, FAN_MARK_ADD, FAN_MODIFY | FAN_EVENT_ON_CHILD, AT_FDCWD, "."));
+    make_file("file", "text");
+    ck_assert_int_eq(read(fan, &e, sizeof e), (ssize_t)sizeof e);
+    ck_assert(e.mask & FAN_MODIFY);
+    ck_assert_int_eq(e.pid, getpid());
+    snprintf(path, sizeof path, "/proc/self/fd/%d", e.fd);
+    ok(readlink(path, target, sizeof target - 1));
+    ck_assert_str_eq(strrchr(target, '/'), "/file");
+}
+END_TEST
+
+/* Marks of a whole filesystem need its f_fsid, which the kernel leaves 0 on FUSE. */
+START_TEST(fanotify_marks_a_whole_filesystem_or_is_ENODEV)
+{
+    int fan = fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_FID | FAN_NONBLOCK, O_RDONLY);
+    if (fan < 0 && (errno == ENOSYS || errno == EPERM || errno == EINVAL))
+        return;
+    ok(fan);
+    int r = fanotify_mark(fan, FAN_MARK_ADD | FAN_MARK_FILESYSTEM, FAN_CREATE, AT_FDCWD, ".");
+    ck_assert(r == 0 || (!on_native() && errno == ENODEV));
+}
+END_TEST
+
 RUN("locks", flock_keeps_another_process_out, flock_waits_until_the_other_lets_go,
     flock_belongs_to_the_open_file_and_goes_with_its_last_number, flock_of_a_process_that_dies_goes,
     flock_works_on_folders_and_files_open_to_read,
@@ -487,5 +529,7 @@ RUN("locks", flock_keeps_another_process_out, flock_waits_until_the_other_lets_g
     lockf_locks_from_the_offset, POSIX_locks_and_flock_do_not_meet,
     locks_follow_a_file_that_is_renamed, locks_of_open_files_exclude_each_other_within_a_process,
     locks_of_open_files_exclude_POSIX_locks, locks_of_open_files_are_shared_with_a_child,
-    a_read_lease_is_told_of_a_writer, inotify_tells_of_what_happens_in_a_folder,
-    inotify_tells_of_a_file_that_loses_its_last_name)
+    a_read_lease_is_told_of_a_writer, a_write_lease_is_for_who_alone_has_the_file_open,
+    inotify_tells_of_what_happens_in_a_folder, inotify_tells_of_a_file_that_loses_its_last_name,
+    fanotify_tells_of_writes_with_the_file_and_the_process,
+    fanotify_marks_a_whole_filesystem_or_is_ENODEV)

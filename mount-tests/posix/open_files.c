@@ -1,8 +1,11 @@
 /* Files that are open: without a name, replaced, appended to by many, with every flag of open. */
 #include "posix.h"
 
+#include <poll.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -485,6 +488,39 @@ START_TEST(a_program_runs_from_here)
 }
 END_TEST
 
+START_TEST(poll_finds_a_file_always_ready)
+{
+    struct pollfd p = {.fd = open_new("file", O_RDWR, ""), .events = POLLIN | POLLOUT};
+    ck_assert_int_eq(poll(&p, 1, 0), 1);
+    ck_assert_int_eq(p.revents, POLLIN | POLLOUT);
+}
+END_TEST
+
+/* The kernel offers poll for every file of FUSE, so that epoll takes them. */
+START_TEST(epoll_refuses_a_file_or_finds_it_always_ready)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    int fd = open_new("file", O_RDWR, ""), e = epoll_create1(0);
+    if (on_native())
+        fails(epoll_ctl(e, EPOLL_CTL_ADD, fd, &event), EPERM);
+    else if (epoll_ctl(e, EPOLL_CTL_ADD, fd, &event) == 0)
+        ck_assert_int_eq(epoll_wait(e, &event, 1, 0), 1);
+    else
+        ck_assert_int_eq(errno, EPERM);
+}
+END_TEST
+
+START_TEST(an_unknown_ioctl_is_ENOTTY_and_FIONREAD_tells_what_is_left)
+{
+    int left = 0, fd = open_new("file", O_RDONLY, "text");
+    fails(ioctl(fd, 0x1234, 0), ENOTTY);
+    fails(ioctl(fd, TCGETS, &left), ENOTTY);
+    ok(lseek(fd, 1, SEEK_SET));
+    ok(ioctl(fd, FIONREAD, &left));
+    ck_assert_int_eq(left, 3);
+}
+END_TEST
+
 RUN("open_files", an_unlinked_file_is_read_written_and_cut,
     a_file_that_was_replaced_lives_on_for_who_has_it_open,
     a_new_file_under_the_name_of_an_unlinked_one_is_another,
@@ -503,4 +539,6 @@ RUN("open_files", an_unlinked_file_is_read_written_and_cut,
     O_TMPFILE_makes_a_file_without_a_name_or_is_EOPNOTSUPP,
     an_open_to_write_stays_when_the_file_becomes_read_only,
     a_folder_is_opened_and_used_by_its_number, a_thousand_files_are_open_at_a_time,
-    a_program_runs_from_here)
+    a_program_runs_from_here, poll_finds_a_file_always_ready,
+    epoll_refuses_a_file_or_finds_it_always_ready,
+    an_unknown_ioctl_is_ENOTTY_and_FIONREAD_tells_what_is_left)

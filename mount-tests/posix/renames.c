@@ -324,6 +324,23 @@ START_TEST(EXCHANGE_of_two_names_of_one_file_is_fine)
 }
 END_TEST
 
+/* What overlayfs leaves for a removed file. FUSE passes it on; skeinfs does not offer it. */
+START_TEST(WHITEOUT_leaves_a_device_0_0_or_is_EINVAL_and_changes_nothing)
+{
+    make_file("file", "text");
+    if (rename2("file", "moved", RENAME_WHITEOUT) == 0) {
+        expect_text("moved", "text");
+        ck_assert(S_ISCHR(stat_of("file").st_mode));
+        ck_assert_uint_eq(stat_of("file").st_rdev, 0);
+        return;
+    }
+    ck_assert_int_eq(errno, EINVAL);
+    ck_assert(!on_native());
+    expect_text("file", "text");
+    fails(access("moved", F_OK), ENOENT);
+}
+END_TEST
+
 /* ---- atomic for those who look */
 
 static atomic_bool done;
@@ -436,6 +453,7 @@ RUN("renames", rename_moves_a_file_and_its_old_name_is_gone, rename_replaces_a_f
     NOREPLACE_moves_to_a_free_name_alone, EXCHANGE_swaps_two_files,
     EXCHANGE_swaps_a_file_and_a_full_folder, EXCHANGE_swaps_two_full_folders_in_different_places,
     EXCHANGE_needs_both_names, EXCHANGE_of_two_names_of_one_file_is_fine,
+    WHITEOUT_leaves_a_device_0_0_or_is_EINVAL_and_changes_nothing,
     who_opens_a_name_that_is_replaced_finds_the_old_or_the_new_file_whole,
     who_looks_at_names_that_are_exchanged_never_misses_one,
     many_renames_between_two_folders_at_a_time_all_happen)
