@@ -505,6 +505,24 @@ START_TEST(fanotify_tells_of_writes_with_the_file_and_the_process)
 }
 END_TEST
 
+START_TEST(fanotify_marks_a_mount)
+{
+    struct fanotify_event_metadata e;
+    int fan = fanotify_init(FAN_CLASS_NOTIF | FAN_NONBLOCK, O_RDONLY);
+    if (fan < 0 && (errno == ENOSYS || errno == EPERM))
+        return;
+    ok(fan);
+    ok(fanotify_mark(fan, FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_CLOSE_WRITE, AT_FDCWD, "."));
+    make_file("file", "text");
+    bool told = false;
+    while (read(fan, &e, sizeof e) == (ssize_t)sizeof e) { /* also of others on this disk */
+        told |= e.pid == getpid() && (e.mask & FAN_CLOSE_WRITE);
+        close(e.fd);
+    }
+    ck_assert(told);
+}
+END_TEST
+
 /* Marks of a whole filesystem need its f_fsid, which the kernel leaves 0 on FUSE. */
 START_TEST(fanotify_marks_a_whole_filesystem_or_is_ENODEV)
 {
@@ -531,5 +549,5 @@ RUN("locks", flock_keeps_another_process_out, flock_waits_until_the_other_lets_g
     locks_of_open_files_exclude_POSIX_locks, locks_of_open_files_are_shared_with_a_child,
     a_read_lease_is_told_of_a_writer, a_write_lease_is_for_who_alone_has_the_file_open,
     inotify_tells_of_what_happens_in_a_folder, inotify_tells_of_a_file_that_loses_its_last_name,
-    fanotify_tells_of_writes_with_the_file_and_the_process,
+    fanotify_tells_of_writes_with_the_file_and_the_process, fanotify_marks_a_mount,
     fanotify_marks_a_whole_filesystem_or_is_ENODEV)
