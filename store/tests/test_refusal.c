@@ -60,17 +60,21 @@ static void make_store(void)
 struct search {
     enum name_kind kind;
     char *name;
+    uint64_t number;
 };
 
 static void match(void *arg, const char *name)
 {
     struct search *s = arg;
-    uint64_t number;
-    if (!s->name && name_parse(name, &number) == s->kind)
-        s->name = mem_printf("%s", name);
+    uint64_t number = 0;
+    if (name_parse(name, &number) != s->kind || (s->name && number <= s->number))
+        return;
+    free(s->name);
+    s->name = mem_printf("%s", name);
+    s->number = number;
 }
 
-/* The path of the first file of that kind; free() it. */
+/* The path of the newest file of that kind (an older one may lie there still); free() it. */
 static char *file_of(enum name_kind kind)
 {
     struct search s = {.kind = kind};
@@ -271,7 +275,7 @@ static void is_named(void)
     struct store *s;
     int rc = store_open(db(), &options, &s);
     if (rc != -EACCES || !strstr(fail_text(), without_rights)) {
-        printf("%d, %s: %s\n", rc, without_rights, fail_text());
+        fprintf(stderr, "%d, %s: %s\n", rc, without_rights, fail_text());
         _exit(1);
     }
 }
