@@ -159,9 +159,9 @@ struct store_writer {
     void (*done)(struct store_writer *w); /* store_sync_start only */
 
     /* private to commit/ */
-    uint32_t state;    /* commit/wake.h; the word its thread sleeps on */
-    bool force_switch; /* room_switch() */
-    uint64_t target;   /* a sync writer is done when this sequence is durable */
+    uint32_t state;   /* commit/wake.h; the word its thread sleeps on */
+    int force_switch; /* commit/room.h's enum room_force */
+    uint64_t target;  /* a sync writer is done when this sequence is durable */
     struct store_writer *next;
 };
 

@@ -40,10 +40,19 @@ static size_t bytes_of(const struct store_writer *w)
     return has_records(w) ? store_batch_bytes(w->batch) : 0;
 }
 
+void queue_append(struct commit_queue *q, struct store_writer *w)
+{
+    w->next = NULL;
+    __atomic_store_n(&w->state, q->first ? WRITER_QUEUED : WRITER_LEADER, __ATOMIC_RELEASE);
+    if (q->first)
+        q->last->next = w;
+    else
+        q->first = w;
+    q->last = w;
+}
+
 void store_enqueue(struct store *s, struct store_writer *w)
 {
-    struct commit_queue *q = s->queue;
-    w->next = NULL;
     w->status = 0;
     w->sequence = 0;
     if (w->batch && w->batch->refused) { /* it takes no place: whoever is behind is not harmed */
@@ -52,12 +61,7 @@ void store_enqueue(struct store *s, struct store_writer *w)
         return;
     }
     pthread_mutex_lock(&s->mu);
-    __atomic_store_n(&w->state, q->first ? WRITER_QUEUED : WRITER_LEADER, __ATOMIC_RELEASE);
-    if (q->first)
-        q->last->next = w;
-    else
-        q->first = w;
-    q->last = w;
+    queue_append(s->queue, w);
     pthread_mutex_unlock(&s->mu);
 }
 
@@ -288,11 +292,11 @@ static void lead(struct store *s, struct store_writer *leader)
     assert(s->queue->first == leader);
     int rc = admit(s, leader);
     if (rc == 0 && (has_records(leader) || leader->force_switch))
-        rc = room_make(s, leader->force_switch, reclaims);
+        rc = room_make(s, (enum room_force)leader->force_switch, reclaims);
     uint64_t before = atomic_load_explicit(&s->last_sequence, memory_order_relaxed);
     struct group g = build_group(s);
     if (rc == 0 && g.batch && !has_records(leader))
-        rc = room_make(s, false, !g.puts);
+        rc = room_make(s, ROOM_NO_FORCE, !g.puts);
     if (rc == 0 && g.batch)
         rc = commit_group(s, &g);
     if (space_lacks(rc) && !s->background_error) {

@@ -33,5 +33,7 @@ struct commit_queue {
 
 struct commit_queue *queue_new(void);
 void queue_free(struct commit_queue *q);
+/* store_enqueue's work, of a zeroed writer. store.mu held. */
+void queue_append(struct commit_queue *q, struct store_writer *w);
 
 #endif

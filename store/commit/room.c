@@ -180,7 +180,7 @@ static int ran_out(struct store *s, bool reclaims)
 
 /* One step towards room: 1 where there is room now, 0 to look again, or an error. mu held at entry
  * and exit. */
-static int step(struct store *s, bool *may_delay, bool *force, bool reclaims)
+static int step(struct store *s, bool *may_delay, enum room_force *force, bool reclaims)
 {
     int level0 = s->versions.current->level[0].count;
     bool full = memtable_bytes(s->mem) > s->options.memtable_bytes;
@@ -196,6 +196,8 @@ static int step(struct store *s, bool *may_delay, bool *force, bool reclaims)
     } else if (!full && !(*force && memtable_count(s->mem) > 0)) {
         return 1;
     } else if (s->immutable_count >= s->options.max_immutables || level0 >= s->options.l0_stop) {
+        if (*force == ROOM_SWITCH_NOW)
+            return -EAGAIN;
         bool lacks_space = s->immutable_count >= s->options.max_immutables
                                ? s->flush_lacks_space
                                : s->compaction_lacks_space;
@@ -208,20 +210,21 @@ static int step(struct store *s, bool *may_delay, bool *force, bool reclaims)
         int rc = switch_memtable(s);
         if (space_lacks(rc))
             return ran_out(s, reclaims);
-        *force = rc != 0;
+        if (rc == 0)
+            *force = ROOM_NO_FORCE;
         return rc;
     }
     return 0;
 }
 
 /* Nothing to wait for and nothing to do: what is true of nearly every group. mu held. */
-static bool has_room(struct store *s, bool force)
+static bool has_room(struct store *s, enum room_force force)
 {
     return !force && memtable_bytes(s->mem) <= s->options.memtable_bytes &&
            s->versions.current->level[0].count < s->options.l0_slow;
 }
 
-int room_make(struct store *s, bool force, bool reclaims)
+int room_make(struct store *s, enum room_force force, bool reclaims)
 {
     bool may_delay = !force && s->options.write_delay == STORE_DELAY_SIMPLE;
     int rc = 0;
@@ -240,11 +243,27 @@ int room_make(struct store *s, bool force, bool reclaims)
     return rc < 0 ? rc : 0;
 }
 
+static int force_switch(struct store *s, enum room_force how)
+{
+    struct store_writer w = {.force_switch = how};
+    pthread_mutex_lock(&s->mu);
+    /* Who is in front may wait for a compaction: this must not be the only thread that compacts. */
+    bool must_not_wait = how == ROOM_SWITCH_NOW && s->options.compaction_threads == 1;
+    bool again = must_not_wait && s->queue->first;
+    if (!again)
+        queue_append(s->queue, &w);
+    pthread_mutex_unlock(&s->mu);
+    return again ? -EAGAIN : store_wait(s, &w);
+}
+
 int room_switch(struct store *s)
 {
-    struct store_writer w = {.force_switch = true};
-    store_enqueue(s, &w);
-    return store_wait(s, &w);
+    return force_switch(s, ROOM_SWITCH);
+}
+
+int room_switch_now(struct store *s)
+{
+    return force_switch(s, ROOM_SWITCH_NOW);
 }
 
 /* A flush that found no space and pauses is tried now; returns when that has ended. */

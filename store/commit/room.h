@@ -21,11 +21,16 @@ struct room {
 struct room *room_new(void);
 void room_free(struct room *r);
 
+enum room_force {
+    ROOM_NO_FORCE,
+    ROOM_SWITCH,     /* the memtable is switched even where it is not full (unless it is empty) */
+    ROOM_SWITCH_NOW, /* the same; -EAGAIN where that has to wait for a flush or compaction */
+};
+
 /* Returns when a group may be written, or the background error, or -ENOSPC where it would have to
- * wait until the disk has space. `force` switches the memtable even where it is not full (unless it
- * is empty). `reclaims`: it gives space back, and may go on longer than others. mu held at entry
- * and exit, let go of while it waits. */
-int room_make(struct store *s, bool force, bool reclaims);
+ * wait until the disk has space. `reclaims`: it gives space back, and may go on longer than others.
+ * mu held at entry and exit, let go of while it waits. */
+int room_make(struct store *s, enum room_force force, bool reclaims);
 /* A writer's share of the delay: sleeps as long as its own bytes cost at the rate of now. By the
  * writer's thread, after its commit, without any lock. */
 void room_pay(struct store *s, size_t bytes);
@@ -35,6 +40,8 @@ void room_note_compaction(struct store *s, uint64_t level0_bytes, uint64_t start
 /* Switches the memtable by way of the queue: everything enqueued before is in the old one. mu NOT
  * held. */
 int room_switch(struct store *s);
+/* The same for a thread of the background, which must not wait for the background: -EAGAIN. */
+int room_switch_now(struct store *s);
 /* The same for those who will not come again: there may be space by now, and only a pause of the
  * flush in the way. Not by a thread of the background. */
 int room_switch_at_last(struct store *s);

@@ -74,10 +74,14 @@ static bool begin(struct store *s, struct reclaim *r)
         r->level = 0;
         buf_clear(&r->after);
         pthread_mutex_unlock(&s->mu);
-        int rc = room_switch(s);
+        int rc = room_switch_now(s);
         pthread_mutex_lock(&s->mu);
         if (rc) /* no space for a log: the memtable's deletes have to wait */
             r->wanted = true;
+        if (rc == -EAGAIN) { /* first what is full becomes emptier */
+            r->begun = false;
+            return false;
+        }
     }
     return s->immutable_count == 0;
 }

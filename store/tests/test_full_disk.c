@@ -5,6 +5,7 @@
  *
  * SEED= repeats a run, ITERATIONS= sets how many each random test makes. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -449,6 +450,103 @@ START_TEST(store_flush_tries_a_flush_that_pauses_for_space_again)
 }
 END_TEST
 
+/* The compaction's table is the third that is made, the one behind it the flush's. */
+static atomic_int tables_made;
+static atomic_bool let_compaction, let_flush;
+
+static int two_gates(void *arg, enum sim_call call, const char *path)
+{
+    const char *name = strrchr(path, '/');
+    uint64_t number;
+    (void)arg;
+    if (call != SIM_CREATE || name_parse(name ? name + 1 : path, &number) != NAME_TABLE)
+        return 0;
+    int n = atomic_fetch_add(&tables_made, 1) + 1;
+    while (n == 3 ? !atomic_load(&let_compaction) : n > 3 && !atomic_load(&let_flush))
+        usleep(200);
+    return 0;
+}
+
+static void await_tables_made(int n)
+{
+    while (atomic_load(&tables_made) < n)
+        usleep(200);
+}
+
+static void *drop_many(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 300; i++) /* more than a memtable of them */
+        ck_assert_msg(drop(20000 + i) == 0, "%s", fail_text());
+    return NULL;
+}
+
+/* To bring deletes down, the background switches the memtable, as writers do; but it must not stop
+ * as they do before a full level 0, nor (in the second run) stand behind one that does: with one
+ * thread it would wait for itself. */
+START_TEST(one_compactor_brings_deletes_down_from_a_full_level_0)
+{
+    pthread_t writer;
+    bool with_writer = _i == 1;
+    struct target no_log = {SIM_WRITE, NAME_LOG, 0, 1, -ENOSPC};
+    struct env_space space;
+    struct store_stats stats;
+    store_close(store);
+    env_sim_set_capacity(disk, 0);
+    options.reserve_bytes = 256 * KB;
+    options.memtable_bytes = options.table_bytes = 4 * KB;
+    options.zero_ahead_bytes = 0;
+    options.compaction_threads = 1;
+    options.max_immutables = 8;
+    options.l0_compact = 2;
+    options.l0_slow = 3;
+    options.l0_stop = 4;
+    ck_assert_int_eq(store_destroy(DIR, disk), 0);
+    open_store();
+    env_sim_set_hook(disk, two_gates, NULL);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(put(0, false), 0);
+        ck_assert_int_eq(store_flush(store), 0);
+    }
+    await_tables_made(3);
+    int n = 10;
+    do { /* six memtables for the flush, which is held */
+        ck_assert_msg(put(n++, false) == 0, "%s", fail_text());
+        store_get_stats(store, &stats);
+    } while (stats.switches < 2 + 6);
+    await_tables_made(4);
+    env_space(disk, DIR, &space);
+    env_sim_set_capacity(disk, space.total - space.available + 100 * KB);
+    env_sim_set_hook(disk, strike, &no_log);
+    ck_assert_int_eq(put(n, false), -ENOSPC);
+    env_sim_set_hook(disk, NULL, NULL);
+    atomic_store(&let_flush, true);
+    do {
+        usleep(200);
+        store_get_stats(store, &stats);
+    } while (stats.level_files[0] < 8);
+    ck_assert_int_eq(drop(10), 0);
+    uint64_t stalls = stats.stalls;
+    if (with_writer)
+        pthread_create(&writer, NULL, drop_many, NULL);
+    while (with_writer && stats.stalls == stalls) {
+        usleep(200);
+        store_get_stats(store, &stats);
+    }
+    atomic_store(&let_compaction, true);
+    for (int i = 0; i < 5000 && stats.level_files[0] >= 4; i++) {
+        usleep(1000);
+        store_get_stats(store, &stats);
+    }
+    ck_assert_msg(stats.level_files[0] < 4, "the compactor waits for itself");
+    if (with_writer)
+        pthread_join(writer, NULL);
+    ck_assert_int_eq(drop(11), 0);
+    must_have(store, 12, n);
+    must_lack(store, 10, 12);
+}
+END_TEST
+
 START_TEST(a_manifest_record_without_space_is_tried_again)
 {
     struct target t = {SIM_WRITE, NAME_MANIFEST, 0, 3, -ENOSPC};
@@ -731,6 +829,7 @@ int main(void)
     tcase_add_test(background, a_flush_without_space_is_tried_again);
     tcase_add_test(background, closing_tries_a_flush_that_pauses_for_space_again);
     tcase_add_test(background, store_flush_tries_a_flush_that_pauses_for_space_again);
+    tcase_add_loop_test(background, one_compactor_brings_deletes_down_from_a_full_level_0, 0, 2);
     tcase_add_test(background, a_manifest_record_without_space_is_tried_again);
     tcase_add_test(background, tables_that_found_no_space_are_deleted);
     tcase_add_test(random, space_that_comes_and_goes_loses_nothing);
