@@ -297,15 +297,15 @@ int loop_run(struct session *s)
         offer(&l);
         pthread_mutex_lock(&l.mu);
         r = add_thread(&l);
+        if (r)
+            fail(r, "a thread for requests: %s", fail_name(r));
         while (r == 0 && !l.stopping)
             pthread_cond_wait(&l.ended, &l.mu);
         pthread_mutex_unlock(&l.mu);
-        if (r == 0)
-            r = l.error;
-        if (r)
-            fail(r, "the request loop: %s", fail_name(r));
     }
     loop_free(&l);
+    if (r == 0 && l.error) /* of any thread: all have ended */
+        r = fail(l.error, "the request loop: %s", fail_name(l.error));
     store_on_wait(NULL);
     running = NULL;
     return r;
