@@ -1,4 +1,5 @@
 /* Attributes: fs_getattr, fs_setattr, fs_readlink. */
+#include "acl.h"
 #include "fs_internal.h"
 
 int fs_getattr(struct fs *fs, uint64_t ino, struct stat *st)
@@ -46,6 +47,19 @@ static void set_owner_and_mode(struct inode *next, const struct stat *in, unsign
         next->mode = (next->mode & S_IFMT) | (in->st_mode & 07777);
 }
 
+/* chmod changes the access ACL as well, where there is one. */
+static int put_acl_of_mode(struct fs *fs, struct node *n, mode_t mode, struct change *c)
+{
+    struct buf acl = BUF_INIT;
+    int rc = xattr_get(fs, n, ACL_ACCESS_NAME, &acl);
+    if (rc == 0 && acl_check(buf_slice(&acl)) == 0) {
+        acl_chmod(&acl, mode);
+        change_put(c, key_named(KEY_XATTR, n->ino, ACL_ACCESS_NAME), buf_slice(&acl));
+    }
+    buf_free(&acl);
+    return rc == -ENODATA ? 0 : rc;
+}
+
 static int check_size(const struct node *n, const struct stat *in)
 {
     if (S_ISDIR(n->type))
@@ -74,10 +88,12 @@ static int setattr_locked(struct fs *fs, struct node *n, const struct stat *in, 
         if (!(what & (FS_SET_MTIME | FS_SET_MTIME_NOW)))
             next.mtime = now;
         rc = resize_put(fs, n, &next, (uint64_t)in->st_size, &c);
-        if (rc) {
-            change_drop(&c);
-            return rc;
-        }
+    }
+    if (rc == 0 && (what & FS_SET_MODE))
+        rc = put_acl_of_mode(fs, n, in->st_mode, &c);
+    if (rc) {
+        change_drop(&c);
+        return rc;
     }
     set_owner_and_mode(&next, in, what);
     set_times(&next, in, what, now);

@@ -60,13 +60,15 @@ int fs_close(struct fs *fs);
 int fs_lookup(struct fs *fs, uint64_t dir, const char *name, struct stat *st);
 void fs_forget(struct fs *fs, uint64_t ino, uint64_t count);
 
-/* Who makes something: owner of what is new. `gid` of a setgid directory wins, as POSIX allows. */
+/* Who makes something: owner of what is new. `gid` of a setgid directory wins, as POSIX allows; a
+ * directory's default ACL takes the place of the umask. */
 struct fs_caller {
     uid_t uid;
     gid_t gid;
+    mode_t umask;
 };
-/* Creates a file, directory, symlink (target), fifo, socket or device by the type in `mode` (umask
- * applied already). -EEXIST where the name is taken. */
+/* Creates a file, directory, symlink (target), fifo, socket or device by the type in `mode`
+ * (without umask). -EEXIST where the name is taken. */
 int fs_make(struct fs *fs, const struct fs_caller *who, uint64_t dir, const char *name, mode_t mode,
             dev_t rdev, const char *target, struct stat *st);
 int fs_link(struct fs *fs, uint64_t ino, uint64_t dir, const char *name, struct stat *st);
@@ -157,6 +159,10 @@ int fs_readdir(struct fs *fs, struct fs_dir *d, uint64_t off, bool plus, fs_dir_
 
 int fs_getxattr(struct fs *fs, uint64_t ino, const char *name, void *value,
                 size_t size); /* length; -ERANGE, -ENODATA */
+/* An access ACL (system.posix_acl_access) changes the mode as well, and one that says no more than
+ * a mode is not kept. flags: XATTR_CREATE, XATTR_REPLACE; FS_XATTR_KILL_SGID: with an access ACL
+ * sgid goes, as when somebody outside the group changes the mode. */
+#define FS_XATTR_KILL_SGID (1 << 16)
 int fs_setxattr(struct fs *fs, uint64_t ino, const char *name, const void *value, size_t size,
                 int flags);
 /* Names, each with its NUL; length; -ERANGE. Without `trusted` those of that namespace are left

@@ -190,6 +190,8 @@ void unlink_publish(struct node *n, const struct inode *next);
 
 /* attr.c: suid, and sgid of what its group may execute, go. */
 void drop_privileges(struct inode *next);
+/* An attribute of a node, which may have none: 0, -ENODATA, or an error. xattr.c. */
+int xattr_get(struct fs *fs, struct node *n, const char *name, struct buf *value);
 
 /* data.c */
 uint64_t data_end(uint64_t size); /* the first block's offset behind a file of this size */

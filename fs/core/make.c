@@ -1,4 +1,5 @@
 /* New names: fs_make and fs_link. */
+#include "acl.h"
 #include "fs_internal.h"
 
 /* The directory's inode with one more name in it. */
@@ -53,9 +54,48 @@ static struct inode new_inode(const struct fs_caller *who, const struct node *di
     return i;
 }
 
+/* The ACLs of what is new; empty: none. */
+struct new_acls {
+    struct buf access, deflt;
+};
+
+/* The mode of what is new, and its ACLs. dir->op held. */
+static int inherit(struct fs *fs, struct node *dir, const struct fs_caller *who, mode_t *mode,
+                   struct new_acls *acls)
+{
+    if (S_ISLNK(*mode))
+        return 0;
+    int rc = xattr_get(fs, dir, ACL_DEFAULT_NAME, &acls->access);
+    if (rc == -ENODATA) {
+        *mode &= ~who->umask;
+        return 0;
+    }
+    if (rc == 0 && acl_check(buf_slice(&acls->access)) != 0)
+        rc = STORE_ECORRUPT;
+    if (rc)
+        return fs_error(fs, dir->ino, rc);
+    if (S_ISDIR(*mode))
+        buf_set(&acls->deflt, buf_slice(&acls->access));
+    *mode = acl_inherit(&acls->access, *mode);
+    if (acl_is_only_mode(buf_slice(&acls->access)))
+        buf_clear(&acls->access);
+    return 0;
+}
+
+static void put_acls(struct change *c, uint64_t ino, struct inode *i, const struct new_acls *acls)
+{
+    if (acls->access.len > 0)
+        change_put(c, key_named(KEY_XATTR, ino, ACL_ACCESS_NAME), buf_slice(&acls->access));
+    if (acls->deflt.len > 0)
+        change_put(c, key_named(KEY_XATTR, ino, ACL_DEFAULT_NAME), buf_slice(&acls->deflt));
+    if (acls->access.len > 0 || acls->deflt.len > 0)
+        i->flags |= INODE_HAS_XATTR;
+}
+
 /* dir->op held. */
 static int make_in(struct fs *fs, const struct fs_caller *who, struct node *dir, const char *name,
-                   mode_t mode, dev_t rdev, const char *target, struct stat *st)
+                   mode_t mode, dev_t rdev, const char *target, struct new_acls *acls,
+                   struct stat *st)
 {
     uint64_t ino;
     struct timespec now = fs_now();
@@ -64,6 +104,8 @@ static int make_in(struct fs *fs, const struct fs_caller *who, struct node *dir,
         rc = check_free(fs, dir, name);
     if (rc == 0 && S_ISDIR(mode) && dir->inode.nlink >= FS_LINK_MAX)
         rc = -EMLINK;
+    if (rc == 0)
+        rc = inherit(fs, dir, who, &mode, acls);
     if (rc == 0)
         rc = ino_allocate(fs, &ino);
     if (rc)
@@ -74,6 +116,7 @@ static int make_in(struct fs *fs, const struct fs_caller *who, struct node *dir,
     uint64_t evictions = node_evictions(fs, ino);
     struct change c;
     change_begin(&c, fs);
+    put_acls(&c, ino, &i, acls);
     change_put_inode_at(&c, ino, &i, home);
     change_put_inode(&c, dir, &next);
     rc = change_commit(&c, &dir, 1);
@@ -104,12 +147,15 @@ int fs_make(struct fs *fs, const struct fs_caller *who, uint64_t dir, const char
         return -ENOENT;
     if (S_ISLNK(mode) && strlen(target) > FS_SYMLINK_MAX)
         return -ENAMETOOLONG;
+    struct new_acls acls = {BUF_INIT, BUF_INIT};
     struct node *d = node_pin(fs, dir);
     if (!d)
         return -ESTALE;
     node_lock(d);
-    int rc = make_in(fs, who, d, name, mode, rdev, target, st);
+    int rc = make_in(fs, who, d, name, mode, rdev, target, &acls, st);
     node_unlock(d);
+    buf_free(&acls.access);
+    buf_free(&acls.deflt);
     node_unpin(fs, d);
     return rc;
 }

@@ -1,8 +1,9 @@
-/* Extended attributes: one record each. Names are of the namespaces user., trusted. and security.;
- * who may use which is the kernel's to say. */
+/* Extended attributes: one record each. Names are of the namespaces user., trusted. and security.,
+ * or one of the two ACLs; who may use which is the kernel's to say. */
 #include <linux/xattr.h>
 #include <stdio.h>
 
+#include "acl.h"
 #include "fs_internal.h"
 
 #define VALUE_MAX 65536
@@ -15,7 +16,8 @@ static int check_name(const char *name)
     for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++)
         if (strncmp(name, spaces[i], strlen(spaces[i])) == 0)
             return name[strlen(spaces[i])] ? 0 : -EINVAL;
-    return -EOPNOTSUPP;
+    return strcmp(name, ACL_ACCESS_NAME) == 0 || strcmp(name, ACL_DEFAULT_NAME) == 0 ? 0
+                                                                                     : -EOPNOTSUPP;
 }
 
 /* False: the inode says that it has none. The kernel asks for one before many a write. */
@@ -27,6 +29,15 @@ static bool may_have(struct node *n)
     return yes;
 }
 
+int xattr_get(struct fs *fs, struct node *n, const char *name, struct buf *value)
+{
+    struct fs_key key = key_named(KEY_XATTR, n->ino, name);
+    if (!may_have(n))
+        return -ENODATA;
+    int rc = store_get(fs->store, NULL, key_slice(&key), value);
+    return rc == -ENOENT ? -ENODATA : rc;
+}
+
 int fs_getxattr(struct fs *fs, uint64_t ino, const char *name, void *value, size_t size)
 {
     struct node *n = node_pin(fs, ino);
@@ -34,14 +45,8 @@ int fs_getxattr(struct fs *fs, uint64_t ino, const char *name, void *value, size
     if (!n)
         return -ESTALE;
     int rc = check_name(name);
-    if (rc == 0 && !may_have(n))
-        rc = -ENODATA;
-    if (rc == 0) {
-        struct fs_key key = key_named(KEY_XATTR, ino, name);
-        rc = store_get(fs->store, NULL, key_slice(&key), &found);
-        if (rc == -ENOENT)
-            rc = -ENODATA;
-    }
+    if (rc == 0)
+        rc = xattr_get(fs, n, name, &found);
     if (rc == 0 && size > 0 && found.len > size)
         rc = -ERANGE;
     if (rc == 0) {
@@ -87,13 +92,16 @@ int fs_listxattr(struct fs *fs, uint64_t ino, char *list, size_t size, bool trus
     return rc ? fs_error(fs, ino, rc) : (int)total;
 }
 
-/* A change of one attribute (value NULL: it goes) and the inode's ctime. op held exclusively. */
-static int change_xattr(struct fs *fs, struct node *n, const char *name, const struct slice *value)
+/* A change of one attribute (value NULL: it goes), the inode's mode and ctime. op held exclusively.
+ */
+static int change_xattr(struct fs *fs, struct node *n, const char *name, const struct slice *value,
+                        mode_t mode)
 {
     struct inode next = n->inode;
     struct change c;
     bool first_garbage = value && n->orphan && !n->garbage_recorded;
     next.ctime = fs_now();
+    next.mode = mode;
     if (value)
         next.flags |= INODE_HAS_XATTR;
     change_begin(&c, fs);
@@ -119,11 +127,27 @@ static int change_xattr(struct fs *fs, struct node *n, const char *name, const s
 /* Is it there? 0 or -ENODATA. */
 static int exists(struct fs *fs, struct node *n, const char *name)
 {
-    struct fs_key key = key_named(KEY_XATTR, n->ino, name);
     struct buf value = BUF_INIT;
-    int rc = may_have(n) ? store_get(fs->store, NULL, key_slice(&key), &value) : -ENOENT;
+    int rc = xattr_get(fs, n, name, &value);
     buf_free(&value);
-    return rc == -ENOENT ? -ENODATA : rc;
+    return rc;
+}
+
+/* op held exclusively. */
+static int set_locked(struct fs *fs, struct node *n, const char *name, struct slice value,
+                      int flags)
+{
+    bool access = strcmp(name, ACL_ACCESS_NAME) == 0;
+    bool acl = access || strcmp(name, ACL_DEFAULT_NAME) == 0;
+    mode_t mode = n->inode.mode;
+    if (acl && acl_check(value) != 0)
+        return -EINVAL;
+    if (!access)
+        return change_xattr(fs, n, name, &value, mode);
+    mode = (mode & ~(mode_t)0777) | acl_mode(value);
+    if (flags & FS_XATTR_KILL_SGID)
+        mode &= ~(mode_t)S_ISGID;
+    return change_xattr(fs, n, name, acl_is_only_mode(value) ? NULL : &value, mode);
 }
 
 int fs_setxattr(struct fs *fs, uint64_t ino, const char *name, const void *value, size_t size,
@@ -148,7 +172,7 @@ int fs_setxattr(struct fs *fs, uint64_t ino, const char *name, const void *value
             rc = 0;
     }
     if (rc == 0)
-        rc = change_xattr(fs, n, name, &(struct slice){value, size});
+        rc = set_locked(fs, n, name, (struct slice){value, size}, flags);
     node_unlock(n);
     node_unpin(fs, n);
     return fs_error(fs, ino, rc);
@@ -167,7 +191,7 @@ int fs_removexattr(struct fs *fs, uint64_t ino, const char *name)
     node_lock(n);
     rc = exists(fs, n, name);
     if (rc == 0)
-        rc = change_xattr(fs, n, name, NULL);
+        rc = change_xattr(fs, n, name, NULL, n->inode.mode);
     node_unlock(n);
     node_unpin(fs, n);
     return fs_error(fs, ino, rc);

@@ -48,9 +48,13 @@ void init_negotiate(void *userdata, struct fuse_conn_info *conn)
     REFUSE(conn, FUSE_CAP_SPLICE_WRITE);
     REFUSE(conn, FUSE_CAP_SPLICE_MOVE);
     REFUSE(conn, FUSE_CAP_HANDLE_KILLPRIV); /* V2 is meant; that of the older one is not done */
-    REFUSE(conn, FUSE_CAP_DONT_MASK);       /* the kernel applies the umask */
     if (s->o->writeback && CAN(conn, FUSE_CAP_WRITEBACK_CACHE))
         WANT(conn, FUSE_CAP_WRITEBACK_CACHE);
+    if (CAN(conn, FUSE_CAP_DONT_MASK)) /* a default ACL takes the umask's place: core/make.c */
+        WANT(conn, FUSE_CAP_DONT_MASK);
+    /* The kernel judges by ACLs wherever it judges at all. */
+    if (!s->o->private_mode && CAN(conn, FUSE_CAP_POSIX_ACL))
+        WANT(conn, FUSE_CAP_POSIX_ACL);
     conn->max_write = MAX_WRITE;
     conn->max_background = MAX_BACKGROUND;
     conn->congestion_threshold = MAX_BACKGROUND * 3 / 4;

@@ -34,7 +34,7 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mod
                  const char *target)
 {
     const struct fuse_ctx *ctx = fuse_req_ctx(req);
-    struct fs_caller who = {ctx->uid, ctx->gid};
+    struct fs_caller who = {ctx->uid, ctx->gid, ctx->umask};
     struct stat st;
     int r = check_name(name);
     if (r == 0)

@@ -1,9 +1,35 @@
 /* Requests on attributes by name. A size of 0 asks for the length alone. */
 #include "reply.h"
 
+#include <string.h>
+
+/* May this caller keep sgid on a file of this group? The kernel has an answer, but libfuse 3.14
+ * does not pass it on. Supplementary groups are in /proc: asked for only where it matters. */
+static bool is_in_group(fuse_req_t req, gid_t gid)
+{
+    const struct fuse_ctx *ctx = fuse_req_ctx(req);
+    gid_t groups[1024];
+    if (ctx->uid == 0 || ctx->gid == gid)
+        return true;
+    int n = fuse_req_getgroups(req, sizeof groups / sizeof *groups, groups);
+    for (int i = 0; i < n && i < (int)(sizeof groups / sizeof *groups); i++)
+        if (groups[i] == gid)
+            return true;
+    return false;
+}
+
+static int acl_flags(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+    struct stat st;
+    if (strcmp(name, "system.posix_acl_access") != 0 || fs_getattr(fs_of(req), ino, &st) != 0)
+        return 0;
+    return (st.st_mode & S_ISGID) && !is_in_group(req, st.st_gid) ? FS_XATTR_KILL_SGID : 0;
+}
+
 static void setxattr_(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
                       size_t size, int flags)
 {
+    flags |= acl_flags(req, ino, name);
     reply_status(req, fs_setxattr(fs_of(req), ino, name, value, size, flags));
 }
 

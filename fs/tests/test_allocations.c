@@ -52,7 +52,7 @@ static void create_one(int i)
 {
     char name[32];
     struct stat st;
-    struct fs_caller who = {0, 0};
+    struct fs_caller who = {0};
     snprintf(name, sizeof name, "file%05d", i);
     must(fs_make(fs, &who, FS_ROOT, name, S_IFREG | 0644, 0, NULL, &st) == 0);
     inos[i] = st.st_ino;

@@ -8,7 +8,7 @@
 #include "check_store.h"
 #include "fixture.h"
 
-static const struct fs_caller me = {1000, 100};
+static const struct fs_caller me = {.uid = 1000, .gid = 100};
 static char long_name[300];
 
 static int make(uint64_t dir, const char *name, mode_t mode)
