@@ -1,7 +1,7 @@
-/* Which call changes which time of which object, and how exactly times are kept. Reading's effect
- * on atime is in atime.c. */
+/* Which call changes which time of which object, and how exactly times are kept. */
 #include "posix.h"
 
+#include <dirent.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -261,6 +261,48 @@ START_TEST(a_write_to_a_mapping_changes_mtime_and_ctime_by_msync)
 }
 END_TEST
 
+/* POSIX lets a filesystem be mounted so that reading leaves atime (noatime, relatime). */
+#define only_atime_may_have_changed(before, name)                                                  \
+    ck_assert_int_eq(changed_since(&(before), name) & ~A, 0)
+
+START_TEST(reading_changes_nothing_but_atime)
+{
+    char got[16];
+    ok(mkdir("dir", 0755));
+    make_file("dir/entry", "");
+    ok(symlink("target", "link"));
+    struct stat file = aged_file("file"), dir = age("dir"), link = age("link");
+    int fd = open("file", O_RDONLY);
+    ck_assert_int_eq(read(fd, got, sizeof got), 4);
+    char *p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+    ck_assert_int_eq(p[0], 't');
+    ok(close(fd));
+    DIR *d = opendir("dir");
+    while (readdir(d))
+        continue;
+    closedir(d);
+    ok(readlink("link", got, sizeof got));
+    only_atime_may_have_changed(file, "file");
+    only_atime_may_have_changed(dir, "dir");
+    only_atime_may_have_changed(link, "link");
+}
+END_TEST
+
+START_TEST(O_NOATIME_and_fsync_and_looking_change_nothing)
+{
+    char got[16];
+    struct stat st = aged_file("file");
+    int fd = open("file", O_RDWR | O_NOATIME);
+    ck_assert_int_eq(read(fd, got, sizeof got), 4);
+    ok(fsync(fd));
+    ok(lseek(fd, 0, SEEK_END));
+    ok(access("file", R_OK));
+    fails(getxattr("file", "user.x", got, sizeof got), ENODATA);
+    ok(close(fd));
+    changes(st, "file", 0);
+}
+END_TEST
+
 /* ---- attributes */
 
 START_TEST(chmod_chown_and_attributes_change_ctime_alone)
@@ -473,4 +515,5 @@ RUN("times", what_is_new_has_all_times_of_its_making,
     UTIME_OMIT_leaves_a_time_and_UTIME_NOW_sets_the_other, two_UTIME_OMIT_change_nothing,
     utimensat_changes_ctime, no_times_mean_now, a_symlink_has_times_of_its_own,
     futimens_works_on_a_file_open_to_read_and_one_without_a_name,
-    a_write_does_not_take_back_times_set_after_it, statx_tells_when_a_file_was_made)
+    a_write_does_not_take_back_times_set_after_it, statx_tells_when_a_file_was_made,
+    reading_changes_nothing_but_atime, O_NOATIME_and_fsync_and_looking_change_nothing)
