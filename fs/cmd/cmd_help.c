@@ -35,7 +35,8 @@ static const char text[] =
     "  allow_root        only root besides the mount's owner\n"
     "  private           only the mount's owner, without checks of access rights\n"
     "  debug             log every request; stays in the foreground\n"
-    "  rw, [no]suid, [no]dev, [no]exec, [a]sync, dirsync, and the options that fstab knows\n"
+    "  sync, dirsync     every change, or every change of names, is on disk when a call returns\n"
+    "  rw, async, [no]suid, [no]dev, [no]exec, and the options that fstab knows\n"
     "\n"
     "Exit code: 0 done, 1 failed, 2 called in a wrong way. check: 0 whole, 1 damaged,\n"
     "2 it could not be known.\n";

@@ -29,7 +29,10 @@ enum key {
     KEY_PRIVATE,
     KEY_WRITEBACK,
     KEY_DEBUG,
-    KEY_NAME,       /* fsname=, subtype=: theirs is settled */
+    KEY_NAME, /* fsname=, subtype=: theirs is settled */
+    KEY_SYNC, /* mount flags that the daemon has its part in */
+    KEY_ASYNC,
+    KEY_DIRSYNC,
     KEY_FLAG,       /* a mount flag, for libfuse */
     KEY_FOREGROUND, /* -f */
     KEY_HELP,
@@ -63,9 +66,9 @@ static const struct fuse_opt table[] = {
     FUSE_OPT_KEY("nodev", KEY_FLAG),
     FUSE_OPT_KEY("exec", KEY_FLAG),
     FUSE_OPT_KEY("noexec", KEY_FLAG),
-    FUSE_OPT_KEY("sync", KEY_FLAG),
-    FUSE_OPT_KEY("async", KEY_FLAG),
-    FUSE_OPT_KEY("dirsync", KEY_FLAG),
+    FUSE_OPT_KEY("sync", KEY_SYNC),
+    FUSE_OPT_KEY("async", KEY_ASYNC),
+    FUSE_OPT_KEY("dirsync", KEY_DIRSYNC),
     FUSE_OPT_KEY("context=", KEY_FLAG),
     FUSE_OPT_KEY("fscontext=", KEY_FLAG),
     FUSE_OPT_KEY("defcontext=", KEY_FLAG),
@@ -247,6 +250,13 @@ static int take_switch(struct options *o, const char *opt, int key)
     case KEY_HELP:
         o->help = true;
         break;
+    case KEY_SYNC:
+    case KEY_ASYNC:
+        o->session.sync_all = key == KEY_SYNC;
+        return take_flag(o, opt);
+    case KEY_DIRSYNC:
+        o->session.sync_names = true;
+        return take_flag(o, opt);
     case KEY_FLAG:
         return take_flag(o, opt);
     case KEY_IGNORE:

@@ -58,7 +58,7 @@ static void setattr(fuse_req_t req, fuse_ino_t ino, struct stat *in, int to_set,
     if (must_kill_priv(to_set))
         what |= FS_SET_KILL_PRIV;
     int r = fs_setattr(fs_of(req), ino, in, what, &st);
-    reply_attr(req, r, &st);
+    reply_attr(req, reply_inode_synced(req, ino, r), &st);
 }
 
 static void readlink_(fuse_req_t req, fuse_ino_t ino)

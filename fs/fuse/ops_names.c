@@ -30,6 +30,15 @@ static void forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
     fuse_reply_none(req);
 }
 
+/* What was made but could not be synced is there, with a reference that no answer gives away. */
+static void reply_made(fuse_req_t req, int r, fuse_ino_t dir, const struct stat *st)
+{
+    int synced = reply_names_synced(req, dir, r);
+    if (r == 0 && synced < 0)
+        fs_forget(fs_of(req), st->st_ino, 1);
+    reply_entry(req, synced, st);
+}
+
 static void make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev,
                  const char *target)
 {
@@ -39,7 +48,7 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mod
     int r = check_name(name);
     if (r == 0)
         r = fs_make(fs_of(req), &who, parent, name, mode, rdev, target, &st);
-    reply_entry(req, r, &st);
+    reply_made(req, r, parent, &st);
 }
 
 static void mknod_(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
@@ -55,13 +64,17 @@ static void mkdir_(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t m
 static void unlink_(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     int r = check_name(name);
-    reply_status(req, r ? r : fs_unlink(fs_of(req), parent, name));
+    if (r == 0)
+        r = fs_unlink(fs_of(req), parent, name);
+    reply_status(req, reply_names_synced(req, parent, r));
 }
 
 static void rmdir_(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     int r = check_name(name);
-    reply_status(req, r ? r : fs_rmdir(fs_of(req), parent, name));
+    if (r == 0)
+        r = fs_rmdir(fs_of(req), parent, name);
+    reply_status(req, reply_names_synced(req, parent, r));
 }
 
 static void symlink_(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
@@ -80,7 +93,7 @@ static void rename_(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_in
         r = check_name(new_name);
     if (r == 0)
         r = fs_rename(fs_of(req), parent, name, new_parent, new_name, flags);
-    reply_status(req, r);
+    reply_status(req, reply_names_synced(req, new_parent, r)); /* both ends are one batch */
 }
 
 static void link_(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name)
@@ -89,7 +102,7 @@ static void link_(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const c
     int r = check_name(new_name);
     if (r == 0)
         r = fs_link(fs_of(req), ino, new_parent, new_name, &st);
-    reply_entry(req, r, &st);
+    reply_made(req, r, new_parent, &st);
 }
 
 /* Like OPEN (ops_data.c): answered with ENOSYS once, and the kernel makes files with MKNOD, which

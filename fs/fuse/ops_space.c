@@ -19,8 +19,8 @@ static void fallocate_(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_
                        struct fuse_file_info *fi)
 {
     (void)fi;
-    reply_status(req,
-                 fs_fallocate(fs_of(req), ino, mode, (uint64_t)off, (uint64_t)len, kill_priv(req)));
+    int r = fs_fallocate(fs_of(req), ino, mode, (uint64_t)off, (uint64_t)len, kill_priv(req));
+    reply_status(req, reply_inode_synced(req, ino, r));
 }
 
 /* ---- lseek */
@@ -119,8 +119,9 @@ static void copy_file_range_(fuse_req_t req, fuse_ino_t from, off_t from_off,
     (void)flags;
     ssize_t n =
         fs_copy(fs_of(req), from, (uint64_t)from_off, to, (uint64_t)to_off, len, kill_priv(req));
-    if (n < 0)
-        reply_status(req, (int)n);
+    int r = reply_inode_synced(req, to, n < 0 ? (int)n : 0);
+    if (r < 0)
+        reply_status(req, r);
     else
         fuse_reply_write(req, (size_t)n);
 }

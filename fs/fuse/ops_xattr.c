@@ -30,7 +30,8 @@ static void setxattr_(fuse_req_t req, fuse_ino_t ino, const char *name, const ch
                       size_t size, int flags)
 {
     flags |= acl_flags(req, ino, name);
-    reply_status(req, fs_setxattr(fs_of(req), ino, name, value, size, flags));
+    int r = fs_setxattr(fs_of(req), ino, name, value, size, flags);
+    reply_status(req, reply_inode_synced(req, ino, r));
 }
 
 /* Answers with a length (size 0) or with r bytes of p. */
@@ -61,7 +62,8 @@ static void listxattr_(fuse_req_t req, fuse_ino_t ino, size_t size)
 
 static void removexattr_(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-    reply_status(req, fs_removexattr(fs_of(req), ino, name));
+    int r = fs_removexattr(fs_of(req), ino, name);
+    reply_status(req, reply_inode_synced(req, ino, r));
 }
 
 void ops_xattr(struct fuse_lowlevel_ops *ops)

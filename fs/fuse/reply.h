@@ -61,6 +61,21 @@ static inline void reply_attr(fuse_req_t req, int r, const struct stat *st)
         fuse_reply_attr(req, st, REPLY_TIMEOUT);
 }
 
+/* A change of the names in a directory, or of an inode's attributes or data, ended with r: with the
+ * mount options `sync` and `dirsync` a success counts once it is on stable storage. (Of all calls
+ * the kernel syncs writes alone.) Returns r, or the error of the sync. */
+static inline int reply_names_synced(fuse_req_t req, fuse_ino_t dir, int r)
+{
+    const struct session *s = fuse_req_userdata(req);
+    return r == 0 && (s->o->sync_names || s->o->sync_all) ? fs_sync_inode(s->fs, dir) : r;
+}
+
+static inline int reply_inode_synced(fuse_req_t req, fuse_ino_t ino, int r)
+{
+    const struct session *s = fuse_req_userdata(req);
+    return r == 0 && s->o->sync_all ? fs_sync_inode(s->fs, ino) : r;
+}
+
 /* Answers once the inode's changes are on stable storage; the thread serves other requests
  * meanwhile. */
 void reply_after_sync(fuse_req_t req, fuse_ino_t ino);

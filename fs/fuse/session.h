@@ -21,6 +21,8 @@ struct session_options {
     bool allow_other;  /* users other than the mount's owner may use it */
     bool allow_root;   /* only root besides the owner; not together with allow_other */
     bool private_mode; /* the kernel checks no access rights: for one user's own mount */
+    bool sync_names;   /* a change of names is on stable storage when it is answered */
+    bool sync_all;     /* every change is, names included (writes: by the kernel's own fsync) */
     bool writeback;    /* the kernel collects writes in its page cache */
     bool debug;        /* libfuse logs every request */
     unsigned threads;  /* at most so many requests at a time; 1 to SESSION_MAX_THREADS */

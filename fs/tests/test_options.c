@@ -105,6 +105,11 @@ START_TEST(mount_flags_go_to_the_kernel)
 {
     accept("mount s m -o nosuid,nodev,noexec,sync,dirsync");
     ck_assert_str_eq(o.session.flags, "nosuid,nodev,noexec,sync,dirsync");
+    ck_assert(o.session.sync_all && o.session.sync_names);
+    accept("mount s m -o sync,dirsync,async");
+    ck_assert(!o.session.sync_all && o.session.sync_names);
+    accept("mount s m");
+    ck_assert(!o.session.sync_all && !o.session.sync_names);
 }
 END_TEST
 
