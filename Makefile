@@ -147,7 +147,7 @@ test: deps-test ## Install what is missing, build, and run all tests
 
 .PHONY: test-programs unit-programs
 unit-programs: $(UNIT_BIN)
-test-programs: unit-programs $(MOUNT_BIN) $(BUILD)/mount-tests/bench/ops $(BUILD)/store-bench
+test-programs: unit-programs $(MOUNT_BIN) $(BUILD)/mount-tests/bench/ops $(BUILD)/mount-tests/bench/null_fs $(BUILD)/store-bench
 
 unit: unit-programs ## Run the unit tests
 	@BUILD=$(BUILD) sh .ci/run-tests unit
