@@ -57,7 +57,7 @@ DEPS_TEST = $(DEPS) git check rsync sqlite3 strace libleveldb-dev \
             attr acl liblmdb-dev lmdb-utils rocksdb-tools postgresql \
             vim-tiny logrotate cmake stress-ng fio
 DEPS_BENCH = $(DEPS) libleveldb-dev librocksdb-dev gnuplot-nox
-DEPS_BENCH_MOUNT = $(DEPS) e2fsprogs xfsprogs bindfs git sqlite3 fio postgresql
+DEPS_BENCH_MOUNT = $(DEPS) e2fsprogs xfsprogs bindfs git sqlite3 fio fsmark postgresql
 DEPS_CI = $(DEPS_TEST) clang clang-format libclang-rt-14-dev
 
 deps: ## Install what building and mounting needs

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Times skeinfs beside its peers: `make bench-mount`. Needs root (loop devices, mounts). Settings, as variables:
 #   ROUNDS=5  FILES=2000  PROCESSES="1 8 16"  FILESYSTEMS="skeinfs ext4 xfs bindfs null"
+#   FSYNC_PROCESSES=32     with so many more, what ends in fsync
 #   WHAT="ops jobs dirs"   ops: single operations; jobs: whole programs; dirs: big directories and trees
 #   LOADED=1               with a busy process on every CPU besides
 #   OPTIONS=...            mount options of skeinfs;  BENCH_DIR: where the images go (a disk, no tmpfs)
@@ -13,7 +14,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 bin=$(cd "$root" && realpath "${BUILD:-build}")
-ROUNDS=${ROUNDS:-5} FILES=${FILES:-2000} PROCESSES=${PROCESSES:-1 8 16} WHAT=${WHAT:-ops jobs dirs}
+ROUNDS=${ROUNDS:-5} FILES=${FILES:-2000} PROCESSES=${PROCESSES:-1 8 16} FSYNC_PROCESSES=${FSYNC_PROCESSES-32} WHAT=${WHAT:-ops jobs dirs}
 FILESYSTEMS=${FILESYSTEMS:-skeinfs ext4 xfs bindfs null}
 
 export FILES
@@ -101,11 +102,18 @@ for round in $(seq "$ROUNDS"); do
                     one "$round" "$fs" "$bin/mount-tests/bench/ops" "$(folder_of "$fs")" "$p" $((FILES / p < 100 ? 100 : FILES / p))
                 done
             done
+            for p in $FSYNC_PROCESSES; do
+                for fs in $FILESYSTEMS; do
+                    one "$round" "$fs" "$bin/mount-tests/bench/ops" "$(folder_of "$fs")" "$p" 100 overwrite+fsync append+fsync create4k+fsync
+                done
+            done
             ;;
         *)
             for fs in $FILESYSTEMS; do
-                [ "$fs" = null ] && continue # it keeps no data
-                one "$round" "$fs" bash "$here/$what.sh" "$(folder_of "$fs")" "$bin" "$work"
+                NO_DATA=
+                [ "$fs" = null ] && NO_DATA=1
+                [ "$fs" = null ] && [ "$what" = dirs ] && continue
+                one "$round" "$fs" env NO_DATA="$NO_DATA" bash "$here/$what.sh" "$(folder_of "$fs")" "$bin" "$work"
             done
             ;;
         esac

@@ -1,5 +1,6 @@
 # jobs.sh DIR BIN WORK: times whole jobs of real programs in DIR, a line each: "job processes microseconds". What is not installed is
-# left out. WORK: a folder outside, kept between calls; the jobs' input is made there once, from this source tree.
+# left out. WORK: a folder outside, kept between calls; the jobs' input is made there once, from this source tree. NO_DATA=1: DIR keeps
+# no data (the null filesystem), so only the jobs that read nothing back.
 set -u
 dir=$1/jobs bin=$2 work=$3
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -25,6 +26,15 @@ fi
 mkdir tree
 timed untar 1 tar -C tree -xf "$work/tree.tar"
 timed rm-tree 1 rm -r tree
+mails() { "$bin/mount-tests/bench/maildir" . 16 100; }
+mkdir mail && cd mail && timed maildir-100 16 mails
+cd "$dir" && rm -r mail
+if has fs_mark; then # 8 threads, 200 files of 4 KiB each, with fsync before close
+    timed fs_mark-200 8 fs_mark -d marks -t 8 -n 200 -s 4096 -S 1 -k
+    rm -rf marks fs_log.txt
+fi
+[ -z "${NO_DATA:-}" ] || { cd .. && rm -rf jobs; exit 0; }
+
 clone_and_look() { git clone -q "$work/repo" clone && git -C clone status --short; }
 timed git-clone+status 1 clone_and_look
 compile() { make -C clone -s BUILD=build CC=gcc OPT=-O0 build/store-bench; }
@@ -38,9 +48,6 @@ if has sqlite3; then
         rm -f db db-*
     done
 fi
-mails() { "$bin/mount-tests/bench/maildir" . 16 100; }
-mkdir mail && cd mail && timed maildir-100 16 mails
-cd "$dir" && rm -r mail
 
 # PostgreSQL: eight clients, one transaction after the other, each committed with fsync.
 pg=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -1)
