@@ -14,21 +14,26 @@ expect() { # NAME WANTED GOT
     check "$1: $2" [ "$3" = "$2" ]
     [ "$3" = "$2" ] || echo "    it is: $3"
 }
-# requests DIVISOR WANTED OPERATION...: opcodes of the kernel's requests; forgetting is left out (the kernel does it when it likes)
-requests() {
-    local divisor=$1 wanted=$2
-    shift 2
+# requests_of NAME DIVISOR WANTED COMMAND...: opcodes of the kernel's requests; forgetting is left out (the kernel does it when it likes)
+requests_of() {
+    local name=$1 divisor=$2 wanted=$3
+    shift 3
     "$skeinfs" mount -f -o debug "$work/requests" "$mp" 2>"$work/debug" &
     for _ in $(seq 100); do
         mounted && break
         sleep 0.05
     done
-    "$bin/mount-tests/bench/ops" "$mp" 1 "$n" "$@" >"$work/output" || failures=$((failures + 1))
+    "$@" >"$work/output" || failures=$((failures + 1))
     umount "$mp"
     wait
-    rm -r "$work/requests"
-    expect "requests of $*" "$wanted" "$(grep -aoE 'opcode: [A-Z_]+' "$work/debug" | grep -v FORGET | sort | uniq -c |
+    expect "requests of $name" "$wanted" "$(grep -aoE 'opcode: [A-Z_]+' "$work/debug" | grep -v FORGET | sort | uniq -c |
         awk '{ print $1, $3 }' | per_operation "$divisor")"
+}
+requests() { # DIVISOR WANTED OPERATION...
+    local divisor=$1 wanted=$2
+    shift 2
+    requests_of "$*" "$divisor" "$wanted" "$bin/mount-tests/bench/ops" "$mp" 1 "$n" "$@"
+    rm -r "$work/requests"
 }
 requests $n "GETATTR 2 LOOKUP 1 MKNOD 1 UNLINK 1" create unlink-empty
 requests $n "GETATTR 2 LOOKUP 1 MKDIR 1 RMDIR 1" mkdir rmdir
@@ -39,6 +44,19 @@ requests $((n / 4)) "FSYNC 1 GETATTR 2 GETXATTR 1 LOOKUP 1 MKNOD 1 UNLINK 1 WRIT
 # stat once after the write, and cold; read once, and cold; all else is in the kernel's caches
 requests $n "GETATTR 4 GETXATTR 1 LOOKUP 4 MKNOD 1 READ 1 RENAME 1 UNLINK 1 WRITE 1" create4k stat-warm read-warm read-cold stat-cold \
     rename unlink
+
+# Listings. The kernel asks whether there is an ACL. For the label of SELinux ls
+# would ask as well, for each file and each time, if it was not told that there are none.
+"$skeinfs" mount "$work/requests" "$mp" && mkdir "$mp/many" && (cd "$mp/many" && seq "$n" | xargs touch) && umount "$mp"
+until flock -n "$work/requests/session" true; do sleep 0.05; done
+if [ -e /sys/fs/selinux ]; then
+    say "skipped: requests of ls -l, as SELinux asks, too"
+else
+    requests_of "ls -l, cold" "$n" "GETXATTR 1" ls -l "$mp/many"
+    requests_of "ls -l, cold and then twice more" "$n" "GETXATTR 3" ls -l "$mp/many" "$mp/many" "$mp/many"
+fi
+requests_of "find and du" "$n" "LOOKUP 0.9" sh -c 'find "$1" -newer / && du "$1"' sh "$mp/many"
+rm -r "$work/requests"
 
 # calls DIVISOR WANTED OPERATION...: the daemon's calls, also of its threads
 calls() {

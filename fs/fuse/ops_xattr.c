@@ -1,7 +1,9 @@
 /* Requests on attributes by name. A size of 0 asks for the length alone. */
 #include "reply.h"
 
+#include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 /* May this caller keep sgid on a file of this group? The kernel has an answer, but libfuse 3.14
  * does not pass it on. Supplementary groups are in /proc: asked for only where it matters. */
@@ -45,10 +47,30 @@ static void reply_bytes(fuse_req_t req, int r, const char *p, size_t size)
         fuse_reply_buf(req, p, (size_t)r);
 }
 
+static bool selinux_is_there;
+
+static void look_for_selinux(void)
+{
+    selinux_is_there = access("/sys/fs/selinux", F_OK) == 0;
+}
+
+/* ls -l asks for the SELinux label of each file, and the kernel keeps no answer to that. Where no
+ * SELinux runs, labels are given by nobody, and a file without one says "not supported" instead of
+ * "not there": then ls asks the mount no more. */
+static int without_label(const char *name, int r)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (r != -ENODATA || strcmp(name, "security.selinux") != 0)
+        return r;
+    pthread_once(&once, look_for_selinux);
+    return selinux_is_there ? r : -EOPNOTSUPP;
+}
+
 static void getxattr_(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
     char *p = size ? reply_buffer(size) : NULL;
-    reply_bytes(req, fs_getxattr(fs_of(req), ino, name, p, size), p, size);
+    int r = fs_getxattr(fs_of(req), ino, name, p, size);
+    reply_bytes(req, without_label(name, r), p, size);
 }
 
 /* The kernel asks for CAP_SYS_ADMIN before trusted. attributes are read, but leaves the list to us;

@@ -319,6 +319,24 @@ START_TEST(security_attributes_are_set_by_root_and_read_by_all)
 }
 END_TEST
 
+START_TEST(a_label_of_SELinux_is_kept_where_none_runs_and_none_is_not_supported)
+{
+    char got[16];
+    make_file("plain", "");
+    make_file("labelled", "");
+    if (access("/sys/fs/selinux", F_OK) == 0)
+        return; /* it decides itself */
+    set("labelled", "security.selinux", "a:b:c");
+    expect("labelled", "security.selinux", "a:b:c");
+    ck_assert(lists("labelled", "security.selinux"));
+    fails(getxattr("plain", "security.selinux", got, sizeof got),
+          on_native() ? ENODATA : EOPNOTSUPP);
+    fails(removexattr("plain", "security.selinux"), ENODATA);
+    ok(removexattr("labelled", "security.selinux"));
+    ck_assert(!lists("labelled", "security.selinux"));
+}
+END_TEST
+
 RUN("xattrs", an_attribute_is_set_read_listed_replaced_and_removed, what_is_not_there_is_ENODATA,
     CREATE_makes_a_new_one_alone_and_REPLACE_none, an_empty_value_is_a_value, values_have_any_bytes,
     a_size_of_0_asks_for_the_length_and_too_small_a_one_is_ERANGE, names_reach_to_255_bytes,
@@ -331,4 +349,5 @@ RUN("xattrs", an_attribute_is_set_read_listed_replaced_and_removed, what_is_not_
     user_attributes_need_the_rights_to_the_content,
     in_a_sticky_folder_its_own_attributes_are_the_owners, trusted_attributes_are_for_root,
     trusted_attributes_are_listed_for_root_alone,
-    security_attributes_are_set_by_root_and_read_by_all)
+    security_attributes_are_set_by_root_and_read_by_all,
+    a_label_of_SELinux_is_kept_where_none_runs_and_none_is_not_supported)
