@@ -8,6 +8,10 @@
 #include "sync.h"
 #include "wake.h"
 
+/* A part of log_window_bytes, by default a page: records of up to so much go through a window, from
+ * so much behind the last sync on. */
+enum { WINDOW_PARTS = 64 };
+
 /* The writers that are committed together: the queue from its front up to `last`. */
 struct group {
     struct store_writer *last;
@@ -138,17 +142,41 @@ static int append_marked(struct store *s, const struct store_batch *batch)
     return rc;
 }
 
-static int append_to_log(struct store *s, const struct store_batch *batch, bool zero_ahead)
+/* How the log is made ready for a group's record. */
+struct append_way {
+    bool zero_ahead; /* it is synced often */
+    bool window;     /* it is not: without a system call */
+};
+
+/* The most that the batch takes in the log, with a mark. */
+static size_t log_bytes_of(const struct store_batch *batch)
+{
+    return store_batch_bytes(batch) + store_batch_bytes(batch) / 1024 + 128;
+}
+
+/* A window does not pay for what is long: its zeroes would be written for nothing. Nor just after a
+ * sync, which has made each page of it fault again. mu held. */
+static struct append_way way_of(struct store *s, const struct group *g)
+{
+    size_t part = s->options.log_window_bytes / WINDOW_PARTS, need = log_bytes_of(g->batch);
+    bool low = space_is_low(&s->space);
+    return (struct append_way){
+        .zero_ahead = sync_is_hot(s) && need <= s->options.zero_ahead_bytes && !low,
+        .window = !g->sync && need <= part && !low && s->sync->unsynced_bytes >= part,
+    };
+}
+
+static int append_to_log(struct store *s, const struct store_batch *batch, struct append_way way)
 {
     struct log_writer *log = &s->log->writer;
-    size_t ahead = s->options.zero_ahead_bytes;
-    size_t need = store_batch_bytes(batch) + store_batch_bytes(batch) / 1024 + 128;
-    if (zero_ahead && need <= ahead && !space_is_low(&s->space)) { /* (a longer record would only be
-                                                                      written twice) */
-        int rc = log_zero_ahead(log, need, ahead);
-        if (rc && !space_lacks(rc)) /* for the record itself there may be space */
-            return rc;
-    }
+    size_t need = log_bytes_of(batch);
+    int rc = 0;
+    if (way.window)
+        rc = log_use_window(log, need, s->options.log_window_bytes);
+    else if (way.zero_ahead)
+        rc = log_zero_ahead(log, need, s->options.zero_ahead_bytes);
+    if (rc && !space_lacks(rc)) /* for the record itself there may be space */
+        return rc;
     return append_marked(s, batch);
 }
 
@@ -163,9 +191,9 @@ static int undo_append(struct store *s)
 }
 
 /* On a full disk: the record is there as a whole, or (-ENOSPC, -EDQUOT) not at all. */
-static int append_whole(struct store *s, const struct group *g, bool zero_ahead)
+static int append_whole(struct store *s, const struct group *g, struct append_way way)
 {
-    int rc = append_to_log(s, g->batch, zero_ahead);
+    int rc = append_to_log(s, g->batch, way);
     while (space_lacks(rc)) {
         bool again = space_ran_out(s, !g->puts, "log record");
         int undone = undo_append(s);
@@ -173,7 +201,7 @@ static int append_whole(struct store *s, const struct group *g, bool zero_ahead)
             return undone;
         if (!again)
             return rc;
-        rc = append_to_log(s, g->batch, false);
+        rc = append_to_log(s, g->batch, (struct append_way){false, false});
     }
     return rc;
 }
@@ -185,7 +213,7 @@ static int commit_group(struct store *s, struct group *g)
     uint64_t before = atomic_load_explicit(&s->last_sequence, memory_order_relaxed);
     uint64_t after = before + store_batch_count(g->batch);
     bool durable_first = g->sync && s->options.visible_when_durable;
-    bool zero_ahead = sync_is_hot(s);
+    struct append_way way = way_of(s, g);
 
     if (after >= KEY_MAX_SEQUENCE) {
         int full = fail(-EOVERFLOW, "all sequence numbers are used up");
@@ -194,7 +222,7 @@ static int commit_group(struct store *s, struct group *g)
     }
     batch_set_sequence((struct store_batch *)g->batch, before + 1);
     pthread_mutex_unlock(&s->mu);
-    int rc = append_whole(s, g, zero_ahead);
+    int rc = append_whole(s, g, way);
     if (rc == 0 && !durable_first)
         rc = batch_insert(buf_slice(&g->batch->rep), before + 1, s->mem);
     pthread_mutex_lock(&s->mu);

@@ -113,6 +113,8 @@ static int switch_memtable(struct store *s)
     about_to_wait();
     struct live_log *log = live_log_create(s, number, &rc);
     struct memtable *mem = memtable_new();
+    if (rc == 0)
+        log_close_window(&s->log->writer);
     pthread_mutex_lock(&s->mu);
     if (rc) {
         memtable_unref(mem);

@@ -28,8 +28,8 @@ void live_log_unref(struct store *s, struct live_log *l)
     assert(l->refs > 0);
     if (--l->refs > 0)
         return;
+    log_writer_free(&l->writer); /* its window first */
     env_close(s->env, l->file);
-    log_writer_free(&l->writer);
     free(l);
 }
 

@@ -10,11 +10,13 @@
 #ifndef STORE_ENV_ENV_H
 #define STORE_ENV_ENV_H
 
+#include <errno.h>
 #include <sys/types.h>
 #include "../base/buf.h"
 
 struct env;
 struct env_file;
+struct env_window; /* bytes of a file that are written as memory is */
 
 enum env_open_flags {
     ENV_READ = 0,
@@ -47,6 +49,11 @@ struct env_ops {
     int (*space)(struct env *, const char *path, struct env_space *out);
     uint64_t (*now_ns)(struct env *);
     void (*sleep_us)(struct env *, unsigned us);
+    /* all three, or none (NULL) */
+    int (*window_open)(struct env *, struct env_file *, uint64_t off, size_t n,
+                       struct env_window **out);
+    int (*window_write)(struct env *, struct env_window *, const void *p, size_t n, uint64_t off);
+    void (*window_close)(struct env *, struct env_window *);
 };
 
 struct env {
@@ -142,6 +149,29 @@ static inline uint64_t env_now_ns(struct env *e)
 static inline void env_sleep_us(struct env *e, unsigned us)
 {
     e->ops->sleep_us(e, us);
+}
+
+/* A window onto the n bytes of a file from `off` on, all of which must have been written (a hole's
+ * space might be lacking later). What goes through it needs no system call; else it is the same as
+ * env_pwrite: every reader of the file sees it, env_sync makes it durable, and it survives the end
+ * of the process. One thread at a time uses a window; it must be closed before its file.
+ * -EOPNOTSUPP where this environment, or the disk's filesystem, does not offer it. */
+static inline int env_window_open(struct env *e, struct env_file *f, uint64_t off, size_t n,
+                                  struct env_window **out)
+{
+    return e->ops->window_open ? e->ops->window_open(e, f, off, n, out) : -EOPNOTSUPP;
+}
+/* As env_pwrite, with the same errors. Requires: the bytes lie in the window, and the file was not
+ * cut short of them. */
+static inline int env_window_write(struct env *e, struct env_window *w, const void *p, size_t n,
+                                   uint64_t off)
+{
+    return e->ops->window_write(e, w, p, n, off);
+}
+/* What was written stays. */
+static inline void env_window_close(struct env *e, struct env_window *w)
+{
+    e->ops->window_close(e, w);
 }
 
 /* Helpers on top of the table (env.c). */

@@ -3,7 +3,7 @@
  * Locks belong to the open file (F_OFD_SETLK): a second open in this very process is refused too,
  * no close of another descriptor lets go of them, and they exclude the fcntl() locks of every other
  * program that opens such folders, LevelDB among them (flock() would not). */
-#include "env.h"
+#include "env_posix.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -18,12 +18,7 @@
 #include "../base/error.h"
 #include "../base/on_wait.h"
 
-struct env_file {
-    int fd;
-    char path[];
-};
-
-static int failed(const char *doing, const char *path)
+int posix_failed(const char *doing, const char *path)
 {
     int e = errno;
     return fail(-e, "%s: %s: %s", path, doing, strerror(e));
@@ -48,7 +43,7 @@ static int posix_open(struct env *e, const char *path, int flags, struct env_fil
         how |= O_TRUNC;
     int fd = open(path, how, 0600);
     if (fd < 0)
-        return failed("open", path);
+        return posix_failed("open", path);
     *out = file_new(fd, path);
     return 0;
 }
@@ -80,7 +75,7 @@ static ssize_t posix_pread(struct env *e, struct env_file *f, void *p, size_t n,
         if (r < 0 && errno == EINTR)
             continue;
         if (r < 0)
-            return failed("read", f->path);
+            return posix_failed("read", f->path);
         if (r == 0)
             break;
         done += (size_t)r;
@@ -88,7 +83,7 @@ static ssize_t posix_pread(struct env *e, struct env_file *f, void *p, size_t n,
     return (ssize_t)done;
 }
 
-static int posix_pwrite(struct env *e, struct env_file *f, const void *p, size_t n, uint64_t off)
+int posix_pwrite(struct env *e, struct env_file *f, const void *p, size_t n, uint64_t off)
 {
     (void)e;
     size_t done = 0;
@@ -99,7 +94,7 @@ static int posix_pwrite(struct env *e, struct env_file *f, const void *p, size_t
         if (r == 0)
             errno = EIO;
         if (r <= 0)
-            return failed("write", f->path);
+            return posix_failed("write", f->path);
         done += (size_t)r;
     }
     return 0;
@@ -108,7 +103,7 @@ static int posix_pwrite(struct env *e, struct env_file *f, const void *p, size_t
 static int posix_truncate(struct env *e, struct env_file *f, uint64_t size)
 {
     (void)e;
-    return ftruncate(f->fd, (off_t)size) ? failed("truncate", f->path) : 0;
+    return ftruncate(f->fd, (off_t)size) ? posix_failed("truncate", f->path) : 0;
 }
 
 static int posix_punch(struct env *e, struct env_file *f, uint64_t off, uint64_t len)
@@ -118,7 +113,7 @@ static int posix_punch(struct env *e, struct env_file *f, uint64_t off, uint64_t
     do {
         rc = fallocate(f->fd, how, (off_t)off, (off_t)len);
     } while (rc && errno == EINTR);
-    return rc ? failed("punch a hole", f->path) : 0;
+    return rc ? posix_failed("punch a hole", f->path) : 0;
 }
 
 static int posix_allocate(struct env *e, struct env_file *f, uint64_t len)
@@ -128,13 +123,13 @@ static int posix_allocate(struct env *e, struct env_file *f, uint64_t len)
     do {
         rc = fallocate(f->fd, 0, 0, (off_t)len);
     } while (rc && errno == EINTR);
-    return rc ? failed("allocate space", f->path) : 0;
+    return rc ? posix_failed("allocate space", f->path) : 0;
 }
 
 static int posix_sync(struct env *e, struct env_file *f)
 {
     (void)e;
-    return fdatasync(f->fd) ? failed("fdatasync", f->path) : 0;
+    return fdatasync(f->fd) ? posix_failed("fdatasync", f->path) : 0;
 }
 
 static int posix_size(struct env *e, struct env_file *f, uint64_t *size)
@@ -142,7 +137,7 @@ static int posix_size(struct env *e, struct env_file *f, uint64_t *size)
     (void)e;
     struct stat st;
     if (fstat(f->fd, &st))
-        return failed("stat", f->path);
+        return posix_failed("stat", f->path);
     *size = (uint64_t)st.st_size;
     return 0;
 }
@@ -158,13 +153,13 @@ static int posix_rename(struct env *e, const char *from, const char *to)
 static int posix_unlink(struct env *e, const char *path)
 {
     (void)e;
-    return unlink(path) ? failed("unlink", path) : 0;
+    return unlink(path) ? posix_failed("unlink", path) : 0;
 }
 
 static int posix_mkdir(struct env *e, const char *path)
 {
     (void)e;
-    return mkdir(path, 0700) ? failed("mkdir", path) : 0;
+    return mkdir(path, 0700) ? posix_failed("mkdir", path) : 0;
 }
 
 static int posix_list(struct env *e, const char *dir, void (*each)(void *, const char *), void *arg)
@@ -172,12 +167,12 @@ static int posix_list(struct env *e, const char *dir, void (*each)(void *, const
     (void)e;
     DIR *d = opendir(dir);
     if (!d)
-        return failed("open folder", dir);
+        return posix_failed("open folder", dir);
     struct dirent *entry;
     while (errno = 0, (entry = readdir(d)))
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             each(arg, entry->d_name);
-    int rc = errno ? failed("list folder", dir) : 0;
+    int rc = errno ? posix_failed("list folder", dir) : 0;
     closedir(d);
     return rc;
 }
@@ -187,8 +182,8 @@ static int posix_sync_dir(struct env *e, const char *dir)
     (void)e;
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return failed("open folder", dir);
-    int rc = fsync(fd) ? failed("fsync folder", dir) : 0;
+        return posix_failed("open folder", dir);
+    int rc = fsync(fd) ? posix_failed("fsync folder", dir) : 0;
     close(fd);
     return rc;
 }
@@ -212,15 +207,15 @@ static int posix_lock(struct env *e, const char *path, struct env_file **out)
     char pid[32];
     int rc, fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
-        return failed("open", path);
+        return posix_failed("open", path);
     if (fcntl(fd, F_OFD_SETLK, &whole)) {
         bool held = errno == EAGAIN || errno == EACCES;
-        rc = held ? locked_by_another(fd, path) : failed("lock", path);
+        rc = held ? locked_by_another(fd, path) : posix_failed("lock", path);
         goto out;
     }
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(fd, 0) || pwrite(fd, pid, (size_t)n, 0) != n) {
-        rc = failed("write", path);
+        rc = posix_failed("write", path);
         goto out;
     }
     *out = file_new(fd, path);
@@ -235,7 +230,7 @@ static int posix_space(struct env *e, const char *path, struct env_space *out)
     (void)e;
     struct statvfs st;
     if (statvfs(path, &st))
-        return failed("statvfs", path);
+        return posix_failed("statvfs", path);
     out->total = (uint64_t)st.f_blocks * st.f_frsize;
     out->free = (uint64_t)st.f_bfree * st.f_frsize;
     out->available = (uint64_t)st.f_bavail * st.f_frsize;
@@ -277,6 +272,9 @@ static const struct env_ops ops = {
     .space = posix_space,
     .now_ns = posix_now_ns,
     .sleep_us = posix_sleep_us,
+    .window_open = posix_window_open,
+    .window_write = posix_window_write,
+    .window_close = posix_window_close,
 };
 
 struct env *env_posix(void)

@@ -9,6 +9,7 @@
 
 #include "../base/coding.h"
 #include "../base/crc.h"
+#include "../base/error.h"
 #include "log_format.h"
 
 void log_writer_init(struct log_writer *w, struct env *env, struct env_file *file)
@@ -18,7 +19,16 @@ void log_writer_init(struct log_writer *w, struct env *env, struct env_file *fil
 
 void log_writer_free(struct log_writer *w)
 {
+    log_close_window(w);
     buf_free(&w->scratch);
+}
+
+void log_close_window(struct log_writer *w)
+{
+    if (w->window)
+        env_window_close(w->env, w->window);
+    w->window = NULL;
+    w->window_end = 0;
 }
 
 static void put_fragment(struct buf *out, enum log_fragment type, const char *data, size_t len)
@@ -66,13 +76,24 @@ int log_append(struct log_writer *w, struct slice record)
     return log_append_pair(w, slice_of(NULL, 0), record);
 }
 
+/* The window lies in the zeroes, which begin at the end: it is in front of the bytes that it takes.
+ */
+static int write_scratch(struct log_writer *w)
+{
+    const struct buf *b = &w->scratch;
+    bool through = w->use_window && w->end + b->len <= w->window_end;
+    w->use_window = false;
+    return through ? env_window_write(w->env, w->window, b->data, b->len, w->end)
+                   : env_pwrite(w->env, w->file, b->data, b->len, w->end);
+}
+
 int log_append_pair(struct log_writer *w, struct slice before, struct slice record)
 {
     buf_clear(&w->scratch);
     if (before.len > 0)
         cut(&w->scratch, before, w->end);
     cut(&w->scratch, record, w->end);
-    int rc = env_pwrite(w->env, w->file, w->scratch.data, w->scratch.len, w->end);
+    int rc = write_scratch(w);
     if (rc == 0)
         w->end += w->scratch.len;
     if (w->zeroed <= w->end)
@@ -84,9 +105,21 @@ int log_append_pair(struct log_writer *w, struct slice before, struct slice reco
 
 int log_undo(struct log_writer *w)
 {
+    log_close_window(w);
     int rc = env_truncate(w->env, w->file, w->end);
     if (rc == 0)
         w->zeroed = 0;
+    return rc;
+}
+
+static int write_zeroes(struct log_writer *w, uint64_t from, uint64_t n)
+{
+    static char zeroes[256 << 10]; /* never written; const ones would lie in the program's file */
+    int rc = 0;
+    for (uint64_t done = 0; done < n && rc == 0; done += sizeof zeroes) {
+        size_t piece = n - done < sizeof zeroes ? (size_t)(n - done) : sizeof zeroes;
+        rc = env_pwrite(w->env, w->file, zeroes, piece, from + done);
+    }
     return rc;
 }
 
@@ -96,9 +129,7 @@ int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk)
     uint64_t from = w->zeroed ? w->zeroed : w->end;
     if (from - w->end >= low)
         return 0;
-    char *zeroes = mem_zalloc(chunk);
-    int rc = env_pwrite(w->env, w->file, zeroes, chunk, from);
-    free(zeroes);
+    int rc = write_zeroes(w, from, chunk);
     if (rc == 0)
         w->zeroed = from + chunk;
     else /* a part may be there, on a disk that has no room for more useful bytes */
@@ -106,8 +137,37 @@ int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk)
     return rc;
 }
 
+#define PAGE 4096u /* windows of whole pages are had for less; any other size works, too */
+
+/* Opens a window from the end on. What zeroes there are is used first. */
+static int next_window(struct log_writer *w, uint64_t need, uint64_t size)
+{
+    uint64_t from = w->zeroed ? w->zeroed : w->end;
+    log_close_window(w);
+    int rc = log_zero_ahead(w, need, size + (0 - from - size) % PAGE);
+    if (rc) {
+        w->no_window = true;
+        return space_lacks(rc) ? 0 : rc;
+    }
+    uint64_t most = w->end + size + PAGE, upto = w->zeroed < most ? w->zeroed : most;
+    w->no_window = env_window_open(w->env, w->file, w->end, (size_t)(upto - w->end), &w->window);
+    w->window_end = w->no_window ? 0 : upto;
+    return 0;
+}
+
+int log_use_window(struct log_writer *w, uint64_t need, uint64_t size)
+{
+    int rc = 0;
+    assert(need <= size);
+    if (!w->no_window && w->end + need > w->window_end)
+        rc = next_window(w, need, size);
+    w->use_window = w->window != NULL;
+    return rc;
+}
+
 int log_trim(struct log_writer *w)
 {
+    log_close_window(w);
     if (w->zeroed == 0)
         return 0;
     int rc = env_truncate(w->env, w->file, w->end);

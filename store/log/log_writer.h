@@ -12,12 +12,16 @@ struct log_writer {
     uint64_t end;          /* bytes of records so far; where the next one goes */
     uint64_t zeroed;    /* the file is zeroes from `end` up to here (> end, or 0: no such zeroes) */
     struct buf scratch; /* what is appended, cut into fragments */
+    struct env_window *window; /* onto some of the zeroes, or NULL */
+    uint64_t window_end;       /* <= zeroed */
+    bool no_window;            /* there was none to be had */
+    bool use_window;           /* by the next append */
 };
 
 /* `file` is empty. */
 void log_writer_init(struct log_writer *w, struct env *env, struct env_file *file);
 void log_writer_free(struct log_writer *w);
-/* One record, one pwrite. */
+/* One record, one pwrite (none after log_use_window). */
 int log_append(struct log_writer *w, struct slice record);
 /* The same for a record with another one before it (empty: none); still one pwrite. */
 int log_append_pair(struct log_writer *w, struct slice before, struct slice record);
@@ -29,6 +33,13 @@ int log_undo(struct log_writer *w);
  * Whatever it fails with, the records are untouched, and appends may go on.
  * Requires: chunk >= low. */
 int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk);
+/* Lets the next append, of at most `need` bytes, store them through a window (env.h) onto zeroes
+ * written ahead, which takes no system call; opens one of about `size` bytes where the last one is
+ * used up. Where none can be had the append is a pwrite. Errors: those of the zeroes, but not want
+ * of space. Requires: need <= size. */
+int log_use_window(struct log_writer *w, uint64_t need, uint64_t size);
+/* No append follows soon, or the file's end is about to be cut off. */
+void log_close_window(struct log_writer *w);
 /* Cuts off the zeroes (before a clean close). */
 int log_trim(struct log_writer *w);
 

@@ -14,6 +14,12 @@ struct env_file {
     struct sim_inode *inode;
     char *path;
     bool writable, lock;
+    int windows; /* open ones */
+};
+
+struct env_window {
+    struct env_file *file;
+    uint64_t from, to;
 };
 
 /* What begin() decided about a call. */
@@ -182,6 +188,7 @@ static void sim_close(struct env *e, struct env_file *f)
 {
     struct env_sim *s = sim_of(e);
     pthread_mutex_lock(&s->mu);
+    assert(f->windows == 0);
     if (f->lock)
         f->inode->locked = false;
     sim_inode_unref(f->inode);
@@ -243,6 +250,43 @@ static int sim_pwrite(struct env *e, struct env_file *f, const void *p, size_t n
         return end(s, fail(-ENOSPC, "%s: no space for %zu bytes at %llu", f->path, n,
                            (unsigned long long)off));
     return end(s, 0);
+}
+
+/* A window is what it must be on a real disk: onto bytes that the file has, and still has when they
+ * are written. */
+static int sim_window_open(struct env *e, struct env_file *f, uint64_t off, size_t n,
+                           struct env_window **out)
+{
+    struct env_sim *s = sim_of(e);
+    struct fate fate = begin(s, SIM_OPEN, f->path, off, n);
+    assert(f->writable && n > 0 && (s->cut || off + n <= f->inode->now.len));
+    if (!fate.error) {
+        *out = mem_alloc(sizeof **out);
+        **out = (struct env_window){f, off, off + n};
+        f->windows++;
+    }
+    return end(s, fate.error);
+}
+
+static int sim_window_write(struct env *e, struct env_window *w, const void *p, size_t n,
+                            uint64_t off)
+{
+    struct env_sim *s = sim_of(e);
+    pthread_mutex_lock(&s->mu);
+    assert(off >= w->from && off + n <= w->to);
+    assert(s->cut || off + n <= w->file->inode->now.len);
+    s->counts[SIM_WINDOW]++;
+    pthread_mutex_unlock(&s->mu);
+    return sim_pwrite(e, w->file, p, n, off);
+}
+
+static void sim_window_close(struct env *e, struct env_window *w)
+{
+    struct env_sim *s = sim_of(e);
+    pthread_mutex_lock(&s->mu);
+    w->file->windows--;
+    pthread_mutex_unlock(&s->mu);
+    free(w);
 }
 
 static int sim_truncate_file(struct env *e, struct env_file *f, uint64_t size)
@@ -490,4 +534,7 @@ const struct env_ops sim_ops = {
     .space = sim_space,
     .now_ns = sim_now_ns,
     .sleep_us = sim_sleep_us,
+    .window_open = sim_window_open,
+    .window_write = sim_window_write,
+    .window_close = sim_window_close,
 };

@@ -31,6 +31,7 @@ enum sim_call {
     SIM_READ,
     SIM_LIST,
     SIM_LOCK,
+    SIM_WINDOW, /* those of SIM_WRITE that went through a window */
     SIM_CALLS
 };
 

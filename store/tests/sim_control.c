@@ -6,8 +6,8 @@
 #include "../base/error.h"
 
 static const char *const call_names[SIM_CALLS] = {
-    "any",    "create", "write",    "truncate", "punch", "sync", "rename",
-    "unlink", "mkdir",  "sync_dir", "open",     "read",  "list", "lock"};
+    "any",   "create",   "write", "truncate", "punch", "sync", "rename", "unlink",
+    "mkdir", "sync_dir", "open",  "read",     "list",  "lock", "window"};
 
 const char *env_sim_call_name(enum sim_call call)
 {

@@ -1,0 +1,22 @@
+/* What the files of the real disk's environment share: env_posix.c and posix_window.c alone. */
+#ifndef STORE_ENV_ENV_POSIX_H
+#define STORE_ENV_ENV_POSIX_H
+
+#include "env.h"
+
+struct env_file {
+    int fd;
+    char path[];
+};
+
+/* Tells of errno; returns it, negative. */
+int posix_failed(const char *doing, const char *path);
+int posix_pwrite(struct env *e, struct env_file *f, const void *p, size_t n, uint64_t off);
+
+/* posix_window.c */
+int posix_window_open(struct env *e, struct env_file *f, uint64_t off, size_t n,
+                      struct env_window **out);
+int posix_window_write(struct env *e, struct env_window *w, const void *p, size_t n, uint64_t off);
+void posix_window_close(struct env *e, struct env_window *w);
+
+#endif

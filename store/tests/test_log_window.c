@@ -1,0 +1,291 @@
+/* Tests of plain writes that go into the log without a system call: which ones do, and that the log
+ * is the same. On the simulated disk, which checks that a window lies within its file, and counts
+ * what goes through one (SIM_WINDOW). */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../base/error.h"
+#include "../log/log_reader.h"
+#include "../log/log_writer.h"
+#include "../store.h"
+#include "env_sim.h"
+
+/* ---- the log's writer */
+
+static struct env *disk;
+
+static void setup(void)
+{
+    disk = env_sim_new();
+}
+
+static void teardown(void)
+{
+    env_sim_free(disk);
+}
+
+static uint64_t through_windows(void)
+{
+    return env_sim_count(disk, SIM_WINDOW);
+}
+
+struct log {
+    struct env_file *file;
+    struct log_writer writer;
+};
+
+static void log_open_new(struct log *l, const char *path)
+{
+    int flags = ENV_WRITE | ENV_CREATE | ENV_TRUNCATE;
+    ck_assert_int_eq(env_open(disk, path, flags, &l->file), 0);
+    log_writer_init(&l->writer, disk, l->file);
+}
+
+static void log_close(struct log *l)
+{
+    log_writer_free(&l->writer);
+    env_close(disk, l->file);
+}
+
+static void assert_same_files(const char *a, const char *b)
+{
+    struct buf one = BUF_INIT, other = BUF_INIT;
+    ck_assert_int_eq(env_read_file(disk, a, &one), 0);
+    ck_assert_int_eq(env_read_file(disk, b, &other), 0);
+    ck_assert(slice_equal(buf_slice(&one), buf_slice(&other)));
+    buf_free(&one);
+    buf_free(&other);
+}
+
+/* What may come between two records, and must not be noticed. */
+static void disturb(struct sim_random *r, struct log *l)
+{
+    switch (sim_below(r, 12)) {
+    case 0:
+        ck_assert_int_eq(log_zero_ahead(&l->writer, 100, 3000), 0);
+        break;
+    case 1:
+        ck_assert_int_eq(log_undo(&l->writer), 0);
+        break;
+    case 2:
+        ck_assert_int_eq(log_trim(&l->writer), 0);
+        break;
+    case 3:
+        log_close_window(&l->writer);
+        break;
+    case 4:
+        ck_assert_int_eq(env_sync(disk, l->file), 0);
+        break;
+    default:
+        break;
+    }
+}
+
+START_TEST(the_log_is_the_same_with_and_without_windows)
+{
+    uint64_t seed = sim_env_number("SEED", 1), rounds = sim_env_number("ITERATIONS", 30);
+    struct sim_random r = {seed};
+    printf("the_log_is_the_same_with_and_without_windows: SEED=%llu\n", (unsigned long long)seed);
+    for (uint64_t i = 0; i < rounds; i++) {
+        struct log plain, mapped;
+        uint64_t size = 500 + sim_below(&r, 20000);
+        log_open_new(&plain, "/plain");
+        log_open_new(&mapped, "/mapped");
+        for (int n = 0; n < 200; n++) {
+            char bytes[1000];
+            size_t len = sim_below(&r, sim_chance(&r, 90) ? 100 : sizeof bytes);
+            memset(bytes, (int)('a' + sim_below(&r, 26)), len);
+            if (len + 7 + 7 <= size && sim_chance(&r, 80))
+                ck_assert_int_eq(log_use_window(&mapped.writer, len + 14, size), 0);
+            ck_assert_int_eq(log_append(&plain.writer, slice_of(bytes, len)), 0);
+            ck_assert_int_eq(log_append(&mapped.writer, slice_of(bytes, len)), 0);
+            disturb(&r, &mapped);
+        }
+        ck_assert_int_eq(log_trim(&mapped.writer), 0);
+        log_close(&plain);
+        log_close(&mapped);
+        assert_same_files("/plain", "/mapped");
+    }
+    ck_assert_uint_gt(through_windows(), rounds * 50);
+}
+END_TEST
+
+START_TEST(only_the_append_that_was_announced_takes_the_window)
+{
+    struct log l;
+    log_open_new(&l, "/log");
+    ck_assert_int_eq(log_use_window(&l.writer, 100, 4096), 0);
+    ck_assert_int_eq(log_append(&l.writer, slice_str("one")), 0);
+    ck_assert_uint_eq(through_windows(), 1);
+    ck_assert_int_eq(log_append(&l.writer, slice_str("two")), 0);
+    ck_assert_uint_eq(through_windows(), 1);
+    log_close(&l);
+}
+END_TEST
+
+START_TEST(without_space_for_zeroes_records_are_written_as_ever)
+{
+    struct log l;
+    uint64_t size = 0;
+    log_open_new(&l, "/log");
+    env_sim_set_capacity(disk, 2000);
+    for (int i = 0; i < 10; i++) {
+        ck_assert_int_eq(log_use_window(&l.writer, 100, 4096), 0);
+        ck_assert_int_eq(log_append(&l.writer, slice_str("record")), 0);
+    }
+    ck_assert_uint_eq(through_windows(), 0);
+    ck_assert_uint_eq(env_sim_count(disk, SIM_WRITE), 1 + 10); /* one try is enough */
+    ck_assert_int_eq(env_size(disk, l.file, &size), 0);
+    ck_assert_uint_eq(size, l.writer.end);
+    log_close(&l);
+}
+END_TEST
+
+START_TEST(zeroes_that_fail_otherwise_are_an_error)
+{
+    struct log l;
+    log_open_new(&l, "/log");
+    env_sim_fail(disk, SIM_WRITE, 1, -EIO, SIM_DONE_NOTHING);
+    ck_assert_int_eq(log_use_window(&l.writer, 100, 4096), -EIO);
+    log_close(&l);
+}
+END_TEST
+
+START_TEST(where_there_are_no_windows_records_are_written_as_ever)
+{
+    struct env_ops ops = *disk->ops, *kept = (struct env_ops *)disk->ops;
+    struct log l;
+    ops.window_open = NULL;
+    disk->ops = &ops;
+    log_open_new(&l, "/log");
+    for (int i = 0; i < 10; i++) {
+        ck_assert_int_eq(log_use_window(&l.writer, 100, 4096), 0);
+        ck_assert_int_eq(log_append(&l.writer, slice_str("record")), 0);
+    }
+    ck_assert_uint_eq(env_sim_count(disk, SIM_WRITE), 1 + 10);
+    log_close(&l);
+    disk->ops = kept;
+}
+END_TEST
+
+/* ---- the store's rule */
+
+enum { WINDOW = 64 << 10, PART = WINDOW / 64 };
+
+static struct store *store;
+static struct store_options options;
+
+static void open_store(size_t window)
+{
+    store_options_init(&options);
+    options.env = disk;
+    options.log_window_bytes = window;
+    options.reserve_bytes = 0;
+    ck_assert_int_eq(store_open("/db", &options, &store), 0);
+}
+
+/* Returns how many of the puts went through a window. */
+static uint64_t put(int count, size_t len, bool sync)
+{
+    static const char bytes[4 * PART];
+    uint64_t before = through_windows();
+    for (int i = 0; i < count; i++)
+        ck_assert_int_eq(store_put(store, slice_str("key"), slice_of(bytes, len), sync), 0);
+    return through_windows() - before;
+}
+
+START_TEST(many_short_plain_writes_go_through_windows)
+{
+    open_store(WINDOW);
+    put(100, 100, false);
+    uint64_t writes = env_sim_count(disk, SIM_WRITE);
+    ck_assert_uint_eq(put(2000, 100, false), 2000);
+    /* besides: the zeroes, once a window */
+    ck_assert_uint_le(env_sim_count(disk, SIM_WRITE) - writes, 2000 + 2000 * 150 / WINDOW + 1);
+    store_close(store);
+}
+END_TEST
+
+START_TEST(a_store_without_windows_has_none)
+{
+    open_store(0);
+    ck_assert_uint_eq(put(200, 100, false), 0);
+    ck_assert_uint_eq(put(20, 100, true), 0);
+    store_close(store);
+}
+END_TEST
+
+START_TEST(sync_writes_and_those_right_behind_them_do_not)
+{
+    open_store(WINDOW);
+    put(100, 100, false);
+    ck_assert_uint_eq(put(10, 100, true), 0);
+    ck_assert_uint_eq(put(PART / 150, 100, false), 0);
+    ck_assert_uint_gt(put(PART / 100, 100, false), 0);
+    store_close(store);
+}
+END_TEST
+
+START_TEST(long_writes_do_not)
+{
+    open_store(WINDOW);
+    put(100, 100, false);
+    ck_assert_uint_eq(put(10, PART, false), 0);
+    ck_assert_uint_eq(put(10, PART / 2, false), 10);
+    store_close(store);
+}
+END_TEST
+
+START_TEST(what_went_through_windows_is_there_after_a_kill)
+{
+    enum { COUNT = 500 };
+    char key[16];
+    open_store(WINDOW);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(key, sizeof key, "%04d", i);
+        ck_assert_int_eq(store_put(store, slice_str(key), slice_str("value"), false), 0);
+    }
+    ck_assert_uint_gt(through_windows(), COUNT / 2);
+    struct env *copy = env_sim_cut_copy(disk);
+    store_close(store);
+    env_sim_free(disk);
+    env_sim_survive(copy, SIM_KEEP_ALL, 1);
+    disk = copy;
+    open_store(WINDOW);
+    for (int i = 0; i < COUNT; i++) {
+        struct buf value = BUF_INIT;
+        snprintf(key, sizeof key, "%04d", i);
+        ck_assert_int_eq(store_get(store, NULL, slice_str(key), &value), 0);
+        buf_free(&value);
+    }
+    store_close(store);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("log_window");
+    TCase *writer = tcase_create("writer"), *rule = tcase_create("rule");
+    tcase_set_timeout(writer, 60);
+    tcase_add_checked_fixture(writer, setup, teardown);
+    tcase_add_test(writer, the_log_is_the_same_with_and_without_windows);
+    tcase_add_test(writer, only_the_append_that_was_announced_takes_the_window);
+    tcase_add_test(writer, without_space_for_zeroes_records_are_written_as_ever);
+    tcase_add_test(writer, zeroes_that_fail_otherwise_are_an_error);
+    tcase_add_test(writer, where_there_are_no_windows_records_are_written_as_ever);
+    tcase_set_timeout(rule, 60);
+    tcase_add_checked_fixture(rule, setup, teardown);
+    tcase_add_test(rule, many_short_plain_writes_go_through_windows);
+    tcase_add_test(rule, a_store_without_windows_has_none);
+    tcase_add_test(rule, sync_writes_and_those_right_behind_them_do_not);
+    tcase_add_test(rule, long_writes_do_not);
+    tcase_add_test(rule, what_went_through_windows_is_there_after_a_kill);
+    suite_add_tcase(suite, writer);
+    suite_add_tcase(suite, rule);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
