@@ -2,8 +2,9 @@
  *
  * A SIGBUS comes to the very thread that touched the memory, in the middle of its memcpy(); the
  * handler leaves that by a jump. It is no place where a lock could be held or a C library function
- * be half done, so the jump is sound. The signal is not blocked while its handler runs
- * (SA_NODEFER): the jump would leave it blocked, and the next one would end the process. */
+ * be half done, so the jump is sound. The jump keeps the handler's mask of signals, in which the
+ * signal itself is blocked, so the next one would end the process: the handler restores the mask
+ * first (sigsetjmp could, but for a system call in each copy). */
 #include "guarded_copy.h"
 
 #include <pthread.h>
@@ -12,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
+#include <ucontext.h>
 
 struct guard {
     sigjmp_buf back;
@@ -38,14 +40,16 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 {
     struct guard *g = guard;
     uintptr_t at = (uintptr_t)info->si_addr;
-    if (g && info->si_code > 0 && at >= g->from && at < g->to)
+    if (g && info->si_code > 0 && at >= g->from && at < g->to) {
+        pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);
         siglongjmp(g->back, 1);
+    }
     pass_on(number, info, context);
 }
 
 static void install(void)
 {
-    struct sigaction ours = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_NODEFER};
+    struct sigaction ours = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
     sigemptyset(&ours.sa_mask);
     if (sigaction(SIGBUS, NULL, &before) == 0)
         ready = sigaction(SIGBUS, &ours, NULL) == 0;
@@ -60,7 +64,7 @@ bool guarded_copy_ready(void)
 bool guarded_copy(void *to, const void *from, size_t n)
 {
     struct guard g = {.from = (uintptr_t)to, .to = (uintptr_t)to + n};
-    if (sigsetjmp(g.back, 0)) { /* 0: the mask is as it was, see above */
+    if (sigsetjmp(g.back, 0)) { /* 0: leaves the mask to the handler */
         guard = NULL;
         return false;
     }
