@@ -134,6 +134,7 @@ static int load_super(struct fs *fs)
 static void fs_free(struct fs *fs)
 {
     node_table_free(fs);
+    places_free(fs);
     pthread_mutex_destroy(&fs->ino_mu);
     pthread_mutex_destroy(&fs->rename_mu);
     free(fs->dir);
@@ -160,6 +161,7 @@ int fs_open(const char *dir, const struct fs_options *o, struct fs **out)
     pthread_mutex_init(&fs->ino_mu, NULL);
     pthread_mutex_init(&fs->rename_mu, NULL);
     node_table_init(fs);
+    places_init(fs);
     int rc = ensure_folder(env, dir, !o->read_only);
     if (rc == 0)
         rc = open_store(fs);
@@ -206,6 +208,13 @@ int fs_close(struct fs *fs)
     int rc = store_close(fs->store);
     fs_free(fs);
     return rc;
+}
+
+uint32_t fs_generation(const struct fs *fs)
+{
+    uint32_t g;
+    memcpy(&g, fs->super.uuid, sizeof g);
+    return g ? g : 1;
 }
 
 struct store *fs_store(struct fs *fs)

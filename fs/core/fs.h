@@ -55,8 +55,12 @@ int fs_close(struct fs *fs);
 /* ------------------------------------------------------------------------------------------------
  * names */
 
-/* The inode `name` of directory `dir`, with a reference, and its attributes. -ENOENT, -ENOTDIR. "."
- * and ".." work too. */
+/* The inode `name` of directory `dir`, with a reference, and its attributes. -ENOENT, -ENOTDIR.
+ *
+ * ".." is the directory's parent. "." is the inode `dir` itself, which may be of any kind, and need
+ * not be in memory: so who kept a number (a file handle) gets the inode back, or -ENOENT where it
+ * has no name any more. The first such call that has to look for an entry reads all of them, and
+ * from then on, until fs_close, their places are kept in memory (a name and 48 bytes for each). */
 int fs_lookup(struct fs *fs, uint64_t dir, const char *name, struct stat *st);
 void fs_forget(struct fs *fs, uint64_t ino, uint64_t count);
 
@@ -178,6 +182,9 @@ int fs_statfs(struct fs *fs, struct statvfs *out);
 /* Reads every table and every record of a filesystem that nobody uses, and sees whether they belong
  * together. `report` gets a line for each finding. Returns how many, or a negative error. */
 int fs_check(struct fs *fs, void (*report)(void *arg, const char *line), void *arg);
+/* A number that is this filesystem's own (never 0): handles of another one, mounted in the same
+ * place, are told apart by it. */
+uint32_t fs_generation(const struct fs *fs);
 struct store *fs_store(struct fs *fs); /* for counters and tests */
 
 #endif

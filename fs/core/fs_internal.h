@@ -63,6 +63,7 @@ struct shard {
 };
 
 struct garbage;
+struct places;
 
 struct fs {
     struct store *store;
@@ -74,6 +75,7 @@ struct fs {
     pthread_mutex_t rename_mu;
     struct shard shard[FS_SHARDS];
     struct node *root;
+    struct places *places;      /* places.c */
     struct garbage *garbage;    /* garbage.c */
     struct commit_timer *timer; /* timer.c */
 };
@@ -136,6 +138,16 @@ uint64_t node_end(const struct node *n);
 void node_stat(struct node *n, struct stat *st);
 /* Reads inode `ino` from its `I` key and adopts it. */
 int node_load(struct fs *fs, uint64_t ino, struct node **out);
+
+/* ---- places.c: inodes of which nothing but the number is known */
+
+void places_init(struct fs *fs);
+void places_free(struct fs *fs);
+/* The node leaves the memory: notes where its entry is. shard.mu held. */
+void places_note(struct fs *fs, const struct node *n);
+/* The pinned node of any inode that exists, in memory or not. -ENOENT: there is none (any more).
+ * The first call for one that is neither in memory nor under its `I` key reads all entries. */
+int node_find(struct fs *fs, uint64_t ino, struct node **out);
 
 /* ---- change.c: one batch from start to end */
 

@@ -35,12 +35,8 @@ static int node_of_entry(struct fs *fs, uint64_t dir, const char *name, struct s
 /* The number in an entry; the rest is looked at later. */
 static int peek_ino(struct slice value, uint64_t *ino)
 {
-    struct inode i;
     enum entry_kind kind;
-    int rc = entry_decode(value, ino, &kind, &i);
-    if (rc == 0)
-        inode_free(&i);
-    return rc;
+    return entry_peek(value, ino, &kind);
 }
 
 int lookup_node(struct fs *fs, struct node *dir, const char *name, struct node **out)
@@ -99,39 +95,48 @@ int lookup_entry(struct fs *fs, struct node *dir, const char *name, struct slice
     return lookup_node(fs, dir, name, out);
 }
 
-/* "." and "..", which have no entries. */
-static int lookup_dot(struct fs *fs, struct node *dir, const char *name, struct node **out)
+/* "." is the inode itself, of any kind; who asks may have nothing but its number. */
+static int lookup_self(struct fs *fs, uint64_t ino, struct node **out)
 {
-    uint64_t ino = dir->ino;
-    if (name[1]) {
-        pthread_mutex_lock(&dir->mu);
-        ino = dir->inode.parent;
-        pthread_mutex_unlock(&dir->mu);
+    int rc = node_find(fs, ino, out);
+    if (rc == 0 && !may_take_name(*out)) {
+        node_unpin(fs, *out);
+        *out = NULL;
+        rc = -ENOENT;
     }
-    *out = node_pin(fs, ino);
-    return *out ? 0 : -ESTALE;
+    return rc;
 }
 
-int fs_lookup(struct fs *fs, uint64_t dir, const char *name, struct stat *st)
+static int lookup_parent(struct fs *fs, struct node *dir, struct node **out)
 {
-    struct node *d = node_pin(fs, dir), *n = NULL;
+    pthread_mutex_lock(&dir->mu);
+    uint64_t ino = dir->inode.parent;
+    pthread_mutex_unlock(&dir->mu);
+    return node_find(fs, ino, out);
+}
+
+static int lookup_in(struct fs *fs, uint64_t dir, const char *name, struct node **out)
+{
+    struct node *d = node_pin(fs, dir);
     if (!d)
         return -ESTALE;
     int rc = name_check(name);
     if (rc == 0 && !S_ISDIR(d->type))
         rc = -ENOTDIR;
-    if (rc)
-        goto out;
-    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        rc = lookup_dot(fs, d, name, &n);
-    else
-        rc = lookup_node(fs, d, name, &n);
-    if (rc)
-        goto out;
-    node_add_lookup(fs, n);
-    node_stat(n, st);
-out:
-    node_unpin(fs, n);
+    if (rc == 0)
+        rc = strcmp(name, "..") == 0 ? lookup_parent(fs, d, out) : lookup_node(fs, d, name, out);
     node_unpin(fs, d);
     return rc;
+}
+
+int fs_lookup(struct fs *fs, uint64_t dir, const char *name, struct stat *st)
+{
+    struct node *n = NULL;
+    int rc = strcmp(name, ".") == 0 ? lookup_self(fs, dir, &n) : lookup_in(fs, dir, name, &n);
+    if (rc)
+        return rc;
+    node_add_lookup(fs, n);
+    node_stat(n, st);
+    node_unpin(fs, n);
+    return 0;
 }

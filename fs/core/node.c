@@ -82,7 +82,7 @@ struct node *node_pin(struct fs *fs, uint64_t ino)
 }
 
 /* Takes the node out of the table if nobody needs it any more. shard.mu held. */
-static bool evict(struct shard *s, struct node *n)
+static bool evict(struct fs *fs, struct shard *s, struct node *n)
 {
     if (n->pins > 0 || n->nlookup > 0)
         return false;
@@ -92,6 +92,7 @@ static bool evict(struct shard *s, struct node *n)
     *at = n->chain;
     s->count--;
     s->evictions++;
+    places_note(fs, n);
     return true;
 }
 
@@ -116,7 +117,7 @@ void node_unpin(struct fs *fs, struct node *n)
     pthread_mutex_lock(&s->mu);
     assert(n->pins > 0);
     n->pins--;
-    bool gone = evict(s, n);
+    bool gone = evict(fs, s, n);
     pthread_mutex_unlock(&s->mu);
     if (gone)
         after_eviction(fs, n);
@@ -130,7 +131,7 @@ void fs_forget(struct fs *fs, uint64_t ino, uint64_t count)
     bool gone = false;
     if (n) {
         n->nlookup -= count < n->nlookup ? count : n->nlookup;
-        gone = evict(s, n);
+        gone = evict(fs, s, n);
     }
     pthread_mutex_unlock(&s->mu);
     if (gone)

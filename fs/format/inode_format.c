@@ -110,26 +110,36 @@ void entry_encode_reference(uint64_t ino, mode_t mode, struct buf *out)
     buf_put_varint32(out, mode & S_IFMT);
 }
 
-int entry_decode(struct slice in, uint64_t *ino, enum entry_kind *kind, struct inode *i)
+static int take_entry_head(struct slice *in, uint64_t *ino, enum entry_kind *kind)
 {
     struct slice first;
-    uint32_t mode;
-    if (!take_bytes(&in, 1, &first) || !take_varint64(&in, ino))
+    if (!take_bytes(in, 1, &first) || !take_varint64(in, ino))
         return fail(STORE_ECORRUPT, "a directory entry that is cut short");
     *kind = (enum entry_kind)first.data[0];
-    switch (*kind) {
-    case ENTRY_INODE:
-        return inode_decode(i, in);
-    case ENTRY_REFERENCE:
-        *i = (struct inode){0};
-        if (!take_varint32(&in, &mode) || in.len > 0)
-            return fail(STORE_ECORRUPT, "a damaged reference in a directory entry");
-        i->mode = mode & S_IFMT;
-        return 0;
-    default:
+    if (*kind != ENTRY_INODE && *kind != ENTRY_REFERENCE)
         return fail(STORE_EFORMAT, "a directory entry of kind %d, which is not known here",
                     first.data[0]);
-    }
+    return 0;
+}
+
+int entry_peek(struct slice in, uint64_t *ino, enum entry_kind *kind)
+{
+    return take_entry_head(&in, ino, kind);
+}
+
+int entry_decode(struct slice in, uint64_t *ino, enum entry_kind *kind, struct inode *i)
+{
+    uint32_t mode;
+    int rc = take_entry_head(&in, ino, kind);
+    if (rc)
+        return rc;
+    if (*kind == ENTRY_INODE)
+        return inode_decode(i, in);
+    *i = (struct inode){0};
+    if (!take_varint32(&in, &mode) || in.len > 0)
+        return fail(STORE_ECORRUPT, "a damaged reference in a directory entry");
+    i->mode = mode & S_IFMT;
+    return 0;
 }
 
 void inode_to_stat(uint64_t ino, const struct inode *i, struct stat *st)

@@ -48,6 +48,9 @@ void entry_encode_reference(uint64_t ino, mode_t mode, struct buf *out);
 /* Fills *ino and *kind; *i wholly for ENTRY_INODE, else only the type in i->mode. */
 int entry_decode(struct slice in, uint64_t *ino, enum entry_kind *kind, struct inode *i);
 
+/* Only the number and the kind, the rest is not looked at: 0, STORE_ECORRUPT, or STORE_EFORMAT. */
+int entry_peek(struct slice in, uint64_t *ino, enum entry_kind *kind);
+
 void inode_to_stat(uint64_t ino, const struct inode *i, struct stat *st);
 /* In words, without a line's end. */
 void inode_to_text(uint64_t ino, const struct inode *i, struct buf *out);

@@ -34,6 +34,7 @@ void init_negotiate(void *userdata, struct fuse_conn_info *conn)
     static const unsigned wanted[] = {
         FUSE_CAP_ASYNC_READ,         FUSE_CAP_ASYNC_DIO,        FUSE_CAP_PARALLEL_DIROPS,
         FUSE_CAP_READDIRPLUS,        FUSE_CAP_READDIRPLUS_AUTO, FUSE_CAP_CACHE_SYMLINKS,
+        FUSE_CAP_EXPORT_SUPPORT, /* LOOKUP of "." and "..": file handles */
 #ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
         FUSE_CAP_HANDLE_KILLPRIV_V2,
 #endif

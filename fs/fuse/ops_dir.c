@@ -52,7 +52,7 @@ static bool add_entry(void *arg, const char *name, const struct stat *st, uint64
 static bool add_entry_plus(void *arg, const char *name, const struct stat *st, uint64_t next)
 {
     struct listing *l = arg;
-    struct fuse_entry_param e = reply_entry_of(st);
+    struct fuse_entry_param e = reply_entry_of(fs_of(l->req), st);
     size_t room = l->size - l->used;
     if (is_dot_or_dotdot(name))
         e.ino = 0;

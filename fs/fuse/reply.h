@@ -28,10 +28,13 @@ static inline void reply_status(fuse_req_t req, int r)
     fuse_reply_err(req, r < 0 ? reply_errno(r) : 0);
 }
 
-static inline struct fuse_entry_param reply_entry_of(const struct stat *st)
+/* Numbers are never used twice, so the generation only tells filesystems apart; the kernel wants
+ * none for the root. */
+static inline struct fuse_entry_param reply_entry_of(const struct fs *fs, const struct stat *st)
 {
     return (struct fuse_entry_param){
         .ino = st->st_ino,
+        .generation = st->st_ino == FS_ROOT ? 0 : fs_generation(fs),
         .attr = *st,
         .attr_timeout = REPLY_TIMEOUT,
         .entry_timeout = REPLY_TIMEOUT,
@@ -48,7 +51,7 @@ static inline void reply_entry(fuse_req_t req, int r, const struct stat *st)
         reply_status(req, r);
         return;
     }
-    e = reply_entry_of(st);
+    e = reply_entry_of(fs, st);
     if (fuse_reply_entry(req, &e) < 0)
         fs_forget(fs, st->st_ino, 1);
 }
