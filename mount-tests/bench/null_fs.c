@@ -240,6 +240,12 @@ ssize_t fs_copy(struct fs *fs, uint64_t from, uint64_t from_off, uint64_t to, ui
     return -EOPNOTSUPP;
 }
 
+uint32_t fs_generation(const struct fs *fs)
+{
+    (void)fs;
+    return 1;
+}
+
 int fs_sync_inode(struct fs *fs, uint64_t ino)
 {
     (void)fs, (void)ino;
