@@ -21,8 +21,21 @@ adds_up() {
     echo "du: $all, find: $parts"
     [ "$all" = "$parts" ] && [ "$(du -s --inodes tree | cut -f 1)" = "$(find tree -printf '%i\n' | sort -u | wc -l)" ]
 }
+# As many inodes as there are files, however they came: nothing is left of what the program above made.
+inodes_are_files() {
+    local files used
+    files=$(find "$mp" -printf '%i\n' | sort -u | wc -l)
+    for _ in $(seq 100); do # after kill -9 they are counted for a moment
+        used=$(df --output=iused "$mp" | tail -1)
+        [ -n "$native" ] || [ "$used" -eq "$files" ] && return
+        sleep 0.05
+    done
+    echo "df -i: $used, find: $files"
+    false
+}
 each() { # df, du, find agree, whatever has happened
     check "df shows the space of the disk below$1" same_space
+    check "df -i shows as many inodes as there are files$1" inodes_are_files
     check "du and find agree, a file of two names counted once$1" adds_up
     check "du of the tree has not changed$1" [ "$(du -s tree | cut -f 1)" = "${du:=$(du -s tree | cut -f 1)}" ]
 }

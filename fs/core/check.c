@@ -3,6 +3,7 @@
  * (some 64 bytes each). */
 #include "fs_internal.h"
 
+#include "../format/count_format.h"
 #include "../format/record_text.h"
 
 /* What the records say of one inode number. */
@@ -23,6 +24,7 @@ struct walk {
     int findings;
     struct sums *at; /* open addressing; `room` is a power of two */
     size_t room, used;
+    struct count_record count; /* what the last clean close counted */
     struct slice key, value;
 };
 
@@ -169,11 +171,21 @@ static void take_own_inode(struct walk *w, uint64_t ino)
     inode_free(&i);
 }
 
+static void take_count(struct walk *w)
+{
+    if (count_decode(&w->count, w->value))
+        tell_record(w, "a damaged record");
+}
+
 static void take_record(struct walk *w)
 {
     char kind = w->key.len > 0 ? w->key.data[0] : 0;
     if (kind == KEY_SUPER && w->key.len == 1)
         return; /* fs_open has read it */
+    if (kind == KEY_COUNT && w->key.len == 1) {
+        take_count(w);
+        return;
+    }
     uint64_t ino = w->key.len >= 9 ? get_be64(w->key.data + 1) : 0;
     if (ino == 0)
         tell_record(w, "a record that is not of this filesystem");
@@ -240,6 +252,17 @@ static void check_inode(struct walk *w, const struct sums *s)
     check_data(w, s);
 }
 
+/* A count that is older than the newest change is not used by anybody. */
+static void check_count(struct walk *w)
+{
+    uint64_t there = 0;
+    for (size_t i = 0; i < w->room; i++)
+        there += w->at[i].there;
+    if (w->count.sequence == store_last_sequence(w->fs->store) && w->count.count != there)
+        tell(w, mem_printf("%llu inodes are counted, and %llu are there",
+                           (unsigned long long)w->count.count, (unsigned long long)there));
+}
+
 int fs_check(struct fs *fs, void (*report)(void *arg, const char *line), void *arg)
 {
     struct walk w = {.fs = fs, .report = report, .arg = arg};
@@ -258,6 +281,8 @@ int fs_check(struct fs *fs, void (*report)(void *arg, const char *line), void *a
     for (size_t i = 0; rc == 0 && i < w.room; i++)
         if (w.at[i].ino)
             check_inode(&w, &w.at[i]);
+    if (rc == 0)
+        check_count(&w);
     free(w.at);
     return w.findings;
 }

@@ -171,6 +171,8 @@ int fs_open(const char *dir, const struct fs_options *o, struct fs **out)
     if (rc == 0)
         rc = node_load(fs, FS_ROOT, &fs->root); /* stays pinned */
     if (rc == 0)
+        rc = count_start(fs);
+    if (rc == 0)
         rc = garbage_start(fs);
     if (rc == 0)
         rc = timer_start(fs);
@@ -181,6 +183,7 @@ out:
     }
     char *why = mem_printf("%s", fail_text());
     garbage_stop(fs);
+    count_stop(fs);
     store_close(fs->store);
     fs_free(fs);
     fail(rc, "%s", why);
@@ -194,8 +197,8 @@ static void drop_orphans(struct fs *fs)
     for (int i = 0; i < FS_SHARDS; i++)
         for (size_t b = 0; b < fs->shard[i].bucket_count; b++)
             for (struct node *n = fs->shard[i].bucket[b]; n; n = n->chain)
-                if (n->orphan && n->garbage_recorded)
-                    garbage_add(fs, n->ino, node_end(n), n->inode.flags & INODE_HAS_XATTR);
+                if (n->orphan)
+                    node_orphan_ends(fs, n);
 }
 
 int fs_close(struct fs *fs)
@@ -205,6 +208,7 @@ int fs_close(struct fs *fs)
     drop_orphans(fs);
     timer_stop(fs);
     garbage_stop(fs);
+    count_stop(fs);
     int rc = store_close(fs->store);
     fs_free(fs);
     return rc;

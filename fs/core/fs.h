@@ -178,6 +178,9 @@ int fs_removexattr(struct fs *fs, uint64_t ino, const char *name);
  * the whole */
 
 struct statvfs;
+/* Space is that of the disk the folder is on. f_files - f_ffree is how many inodes there are, those
+ * included that are open without a name. After a crash it is an estimate (the count of the last
+ * clean close, and what changed since the open) until a thread has counted them. */
 int fs_statfs(struct fs *fs, struct statvfs *out);
 /* Reads every table and every record of a filesystem that nobody uses, and sees whether they belong
  * together. `report` gets a line for each finding. Returns how many, or a negative error. */

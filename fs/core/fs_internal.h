@@ -62,6 +62,7 @@ struct shard {
                            be stale */
 };
 
+struct counting;
 struct garbage;
 struct places;
 
@@ -75,6 +76,10 @@ struct fs {
     pthread_mutex_t rename_mu;
     struct shard shard[FS_SHARDS];
     struct node *root;
+    /* count.c: inodes when it was opened (an estimate, unless exact), and how many more since */
+    atomic_int_fast64_t inodes_at_open, inodes_since;
+    atomic_bool inodes_exact;
+    struct counting *counting;
     struct places *places;      /* places.c */
     struct garbage *garbage;    /* garbage.c */
     struct commit_timer *timer; /* timer.c */
@@ -135,6 +140,8 @@ void node_set_home(struct node *n, struct node_home home); /* mu held */
 /* Where its extents end, if every block below has one; else CUT_BY_LOOKING. op held, or nobody has
  * it any more. */
 uint64_t node_end(const struct node *n);
+/* An inode without a name has lost its last reference. */
+void node_orphan_ends(struct fs *fs, struct node *n);
 void node_stat(struct node *n, struct stat *st);
 /* Reads inode `ino` from its `I` key and adopts it. */
 int node_load(struct fs *fs, uint64_t ino, struct node **out);
@@ -234,6 +241,21 @@ void garbage_add(struct fs *fs, uint64_t ino, uint64_t end, bool attrs);
 /* Deletes the extents from `from` to `end` (multiples of FS_BLOCK) in bounded batches: every block
  * that can be there, without a look; or with CUT_BY_LOOKING all that are there. */
 int garbage_cut(struct fs *fs, uint64_t ino, uint64_t from, uint64_t end);
+
+/* count.c */
+/* Before the first change, and after the last one. */
+int count_start(struct fs *fs);
+void count_stop(struct fs *fs);
+uint64_t count_inodes(struct fs *fs);
+/* One more inode; one less: it has neither a name nor a reference any more. */
+static inline void count_made(struct fs *fs)
+{
+    atomic_fetch_add_explicit(&fs->inodes_since, 1, memory_order_relaxed);
+}
+static inline void count_gone(struct fs *fs)
+{
+    atomic_fetch_sub_explicit(&fs->inodes_since, 1, memory_order_relaxed);
+}
 
 /* timer.c */
 int timer_start(struct fs *fs);

@@ -124,6 +124,7 @@ static int make_in(struct fs *fs, const struct fs_caller *who, struct node *dir,
         inode_free(&i);
         return rc;
     }
+    count_made(fs);
     node_publish(dir, &next);
     struct node *n = node_adopt(fs, ino, &i, home, evictions);
     if (!n)

@@ -102,10 +102,17 @@ uint64_t node_end(const struct node *n)
     return known ? data_end(n->inode.size) : CUT_BY_LOOKING;
 }
 
+void node_orphan_ends(struct fs *fs, struct node *n)
+{
+    count_gone(fs);
+    if (n->garbage_recorded)
+        garbage_add(fs, n->ino, node_end(n), n->inode.flags & INODE_HAS_XATTR);
+}
+
 static void after_eviction(struct fs *fs, struct node *n)
 {
-    if (n->orphan && n->garbage_recorded)
-        garbage_add(fs, n->ino, node_end(n), n->inode.flags & INODE_HAS_XATTR);
+    if (n->orphan)
+        node_orphan_ends(fs, n);
     node_free(n);
 }
 

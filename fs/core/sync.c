@@ -64,9 +64,10 @@ int fs_statfs(struct fs *fs, struct statvfs *out)
     out->f_blocks = space.total / FS_BLOCK;
     out->f_bfree = space.free / FS_BLOCK;
     out->f_bavail = space.available / FS_BLOCK;
-    /* An inode is a record: there is room for as many as the disk has blocks, at the least. */
-    out->f_files = out->f_blocks;
-    out->f_ffree = out->f_favail = out->f_bfree;
+    /* An inode is a record: there is room for as many more as the disk has blocks, at the least. */
+    out->f_ffree = out->f_bfree;
+    out->f_favail = out->f_bavail;
+    out->f_files = out->f_ffree + count_inodes(fs);
     out->f_namemax = FS_NAME_MAX;
     return 0;
 }

@@ -9,7 +9,8 @@
  *                            4096; what the block lacks at its end is zeroes. A block without a
  *                            record is a hole. Kind 2 is meant for data in a file of its own.
  *     X ino:u64 name         extended attribute: its value
- *     O ino:u64              garbage (garbage_format.h) */
+ *     O ino:u64              garbage (garbage_format.h)
+ *     C                      how many inodes there are (count_format.h) */
 #ifndef FS_FORMAT_KEYS_FORMAT_H
 #define FS_FORMAT_KEYS_FORMAT_H
 
@@ -22,6 +23,7 @@ enum key_kind {
     KEY_EXTENT = 'E',
     KEY_XATTR = 'X',
     KEY_GARBAGE = 'O',
+    KEY_COUNT = 'C',
 };
 
 #define EXTENT_INLINE 1
@@ -75,6 +77,10 @@ static inline struct fs_key key_extent(uint64_t ino, uint64_t offset)
 static inline struct fs_key key_super(void)
 {
     return (struct fs_key){.len = 1, .bytes = {KEY_SUPER}};
+}
+static inline struct fs_key key_count(void)
+{
+    return (struct fs_key){.len = 1, .bytes = {KEY_COUNT}};
 }
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "count_format.h"
 #include "garbage_format.h"
 #include "inode_format.h"
 #include "keys_format.h"
@@ -76,6 +77,16 @@ static void say_garbage(struct slice value, struct buf *out)
         say(out, "garbage from %llu%s", (unsigned long long)g.from, g.gone ? ", inode gone" : "");
 }
 
+static void say_count(struct slice value, struct buf *out)
+{
+    struct count_record c;
+    if (count_decode(&c, value))
+        say(out, "damaged: %s", fail_text());
+    else
+        say(out, "%llu inodes at sequence %llu", (unsigned long long)c.count,
+            (unsigned long long)c.sequence);
+}
+
 /* What follows the number: a name, an offset, or nothing. */
 static void say_rest(char kind, struct slice rest, struct buf *out)
 {
@@ -93,6 +104,11 @@ void record_to_text(struct slice key, struct slice value, struct buf *out)
     if (kind == KEY_SUPER && key.len == 1) {
         say(out, "S: ");
         say_super(value, out);
+        return;
+    }
+    if (kind == KEY_COUNT && key.len == 1) {
+        say(out, "C: ");
+        say_count(value, out);
         return;
     }
     if (key.len < 9) {

@@ -8,7 +8,8 @@
  *    on the root.
  * 4. Extents belong to a regular file, lie below its size and hold nothing behind it; `blocks`
  *    counts them; none is missing without SPARSE. Attributes belong to an inode with HAS_XATTR.
- * 5. What belongs to no inode has a garbage record that says so. */
+ * 5. What belongs to no inode has a garbage record that says so.
+ * 6. statvfs counts as many inodes (with CHECK_NOTHING_OPEN). */
 #ifndef FS_TESTS_CHECK_STORE_H
 #define FS_TESTS_CHECK_STORE_H
 
@@ -17,6 +18,7 @@
 enum check_store_what {
     CHECK_GARBAGE_MAY_BE, /* something may be unlinked and open */
     CHECK_NO_GARBAGE,
+    CHECK_NOTHING_OPEN, /* ... and nobody refers to an inode without a name */
 };
 
 void check_store(struct fs *fs, enum check_store_what what);

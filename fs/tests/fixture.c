@@ -72,7 +72,7 @@ void fixture_teardown(void)
 {
     fixture_reopen(); /* gives all references back */
     fixture_settle();
-    check_store(fs, CHECK_NO_GARBAGE);
+    check_store(fs, CHECK_NOTHING_OPEN);
     fixture_close();
     env_sim_free(disk);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../format/count_format.h"
 #include "../format/garbage_format.h"
 #include "../format/inode_format.h"
 #include "../format/keys_format.h"
@@ -112,6 +113,19 @@ START_TEST(records_that_cannot_be_read_are_found)
 }
 END_TEST
 
+START_TEST(a_count_of_inodes_that_is_wrong)
+{
+    struct buf value = BUF_INIT;
+    uint64_t next = store_last_sequence(fs_store(fs)) + 1;
+    count_encode(&(struct count_record){.count = 5, .sequence = next}, &value);
+    put(key_count(), buf_slice(&value));
+    expect("5 inodes are counted, and 4 are there");
+    put(key_count(), buf_slice(&value)); /* not the newest any more */
+    ck_assert_int_eq(run_check(), 0);
+    buf_free(&value);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("check");
@@ -122,6 +136,7 @@ int main(void)
     tcase_add_test(tc, an_inode_that_is_gone_is_found);
     tcase_add_test(tc, a_link_count_that_is_wrong_is_found);
     tcase_add_test(tc, blocks_that_do_not_belong_are_found);
+    tcase_add_test(tc, a_count_of_inodes_that_is_wrong);
     tcase_add_test(tc, records_that_cannot_be_read_are_found);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

@@ -87,7 +87,7 @@ static void crash_once(struct random *r, enum sim_survival how)
     fixture_open();
     int step = expect_a_step(&m, first, names[how]);
     fixture_settle();
-    check_store(fs, CHECK_NO_GARBAGE);
+    check_store(fs, CHECK_NOTHING_OPEN);
     if (!exists(FS_ROOT, "new"))
         ck_assert_uint_gt(make_file(FS_ROOT, "new"), highest[step]);
     fixture_teardown();
@@ -172,7 +172,7 @@ START_TEST(a_big_truncation_can_be_cut_at_any_step)
         fixture_open();
         f = find(FS_ROOT, "big");
         if (stat_of(f).st_size == in.st_size) {
-            check_store(fs, CHECK_NO_GARBAGE);
+            check_store(fs, CHECK_NOTHING_OPEN);
             ck_assert_int_le(count_records('E', f), 2); /* the rest went when it was opened */
             k % 2 ? set_size(f, BIG * FS_BLOCK) : write_at(f, BIG * FS_BLOCK - 1, "", 1);
             expect_zeroes(f, FS_BLOCK + 1, BIG * FS_BLOCK);

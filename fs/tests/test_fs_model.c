@@ -34,7 +34,7 @@ START_TEST(random_operations_agree_with_the_model)
             model_reopened(&m);
             compare(&m);
             fixture_settle();
-            check_store(fs, CHECK_NO_GARBAGE);
+            check_store(fs, CHECK_NOTHING_OPEN);
         }
     }
     compare(&m);
