@@ -36,6 +36,8 @@ static const char text[] =
     "  private           only the mount's owner, without checks of access rights\n"
     "  debug             log every request; stays in the foreground\n"
     "  sync, dirsync     every change, or every change of names, is on disk when a call returns\n"
+    "  relatime, strictatime, noatime, [no]diratime\n"
+    "                    when reading changes access times (relatime)\n"
     "  rw, async, [no]suid, [no]dev, [no]exec, and the options that fstab knows\n"
     "\n"
     "Exit code: 0 done, 1 failed, 2 called in a wrong way. check: 0 whole, 1 damaged,\n"

@@ -33,6 +33,11 @@ enum key {
     KEY_SYNC, /* mount flags that the daemon has its part in */
     KEY_ASYNC,
     KEY_DIRSYNC,
+    KEY_RELATIME,
+    KEY_STRICTATIME,
+    KEY_NOATIME,
+    KEY_DIRATIME,
+    KEY_NODIRATIME,
     KEY_FLAG,       /* a mount flag, for libfuse */
     KEY_FOREGROUND, /* -f */
     KEY_HELP,
@@ -40,8 +45,9 @@ enum key {
     KEY_FAKE, /* a mount helper's -f */
 };
 
-/* Every kernel flag that libfuse knows goes on to it. Access times are never kept, so the options
- * about them mean nothing; neither do those that mount(8) and fstab have for themselves. */
+/* Every kernel flag that libfuse knows goes on to it. Of those about access times, which are kept
+ * by the daemon, it knows "noatime" alone; "lazytime" is always so. Those that mount(8) and fstab
+ * have for themselves mean nothing. */
 static const struct fuse_opt table[] = {
     FUSE_OPT_KEY("cache=", KEY_CACHE),
     FUSE_OPT_KEY("memtable=", KEY_MEMTABLE),
@@ -90,14 +96,14 @@ static const struct fuse_opt table[] = {
     FUSE_OPT_KEY("_netdev", KEY_IGNORE),
     FUSE_OPT_KEY("nofail", KEY_IGNORE),
     FUSE_OPT_KEY("comment=", KEY_IGNORE),
-    FUSE_OPT_KEY("atime", KEY_IGNORE),
-    FUSE_OPT_KEY("noatime", KEY_IGNORE),
-    FUSE_OPT_KEY("diratime", KEY_IGNORE),
-    FUSE_OPT_KEY("nodiratime", KEY_IGNORE),
-    FUSE_OPT_KEY("relatime", KEY_IGNORE),
-    FUSE_OPT_KEY("norelatime", KEY_IGNORE),
-    FUSE_OPT_KEY("strictatime", KEY_IGNORE),
-    FUSE_OPT_KEY("nostrictatime", KEY_IGNORE),
+    FUSE_OPT_KEY("atime", KEY_RELATIME),
+    FUSE_OPT_KEY("noatime", KEY_NOATIME),
+    FUSE_OPT_KEY("diratime", KEY_DIRATIME),
+    FUSE_OPT_KEY("nodiratime", KEY_NODIRATIME),
+    FUSE_OPT_KEY("relatime", KEY_RELATIME),
+    FUSE_OPT_KEY("norelatime", KEY_RELATIME),
+    FUSE_OPT_KEY("strictatime", KEY_STRICTATIME),
+    FUSE_OPT_KEY("nostrictatime", KEY_RELATIME),
     FUSE_OPT_KEY("lazytime", KEY_IGNORE),
     FUSE_OPT_KEY("nolazytime", KEY_IGNORE),
     FUSE_OPT_KEY("silent", KEY_IGNORE),
@@ -257,6 +263,19 @@ static int take_switch(struct options *o, const char *opt, int key)
     case KEY_DIRSYNC:
         o->session.sync_names = true;
         return take_flag(o, opt);
+    case KEY_RELATIME:
+        o->fs.atime = FS_RELATIME;
+        break;
+    case KEY_STRICTATIME:
+        o->fs.atime = FS_STRICTATIME;
+        break;
+    case KEY_NOATIME:
+        o->fs.atime = FS_NOATIME;
+        break;
+    case KEY_DIRATIME:
+    case KEY_NODIRATIME:
+        o->fs.no_directory_atime = key == KEY_NODIRATIME;
+        break;
     case KEY_FLAG:
         return take_flag(o, opt);
     case KEY_IGNORE:
@@ -352,8 +371,9 @@ static int settle(struct options *o, bool root)
                              "'allow_root'");
     if (root && !s->private_mode && !s->allow_root)
         s->allow_other = true;
+    int r = o->fs.atime == FS_NOATIME ? take_flag(o, "noatime") : 0;
     s->flags = o->flags;
-    return 0;
+    return r;
 }
 
 /* Root's mounts have devices and suid programs, as those of other filesystems (libfuse's default is

@@ -72,14 +72,14 @@ static int check_size(const struct node *n, const struct stat *in)
 /* op held exclusively. */
 static int setattr_locked(struct fs *fs, struct node *n, const struct stat *in, unsigned what)
 {
-    struct inode next = n->inode;
+    struct inode next = node_next(n);
     struct timespec now = fs_now();
     struct change c;
     uint64_t end = node_end(n);
     int rc = what & FS_SET_SIZE ? check_size(n, in) : 0;
     if (rc == 0 && (what & FS_SET_SIZE) && (next.flags & INODE_CUTTING)) {
         rc = resize_finish(fs, n, CUT_BY_LOOKING);
-        next = n->inode;
+        next = node_next(n);
     }
     if (rc)
         return rc;

@@ -170,7 +170,7 @@ int data_write(struct fs *fs, struct node *n, const char *p, size_t size, uint64
     bool first_garbage = n->orphan && !n->garbage_recorded;
     if (rc)
         return rc;
-    struct inode next = n->inode;
+    struct inode next = node_next(n);
     change_begin(&c, fs);
     for (size_t done = 0; rc == 0 && done < size;) {
         uint64_t at = (off + done) & ~(uint64_t)(FS_BLOCK - 1);

@@ -134,7 +134,7 @@ static bool zeroes(const struct request *r)
 static int step(struct fs *fs, struct node *n, const struct request *r, struct zeroing *z,
                 bool first)
 {
-    struct inode next = n->inode;
+    struct inode next = node_next(n);
     struct change c;
     uint64_t count = 0;
     int rc = 0;

@@ -174,6 +174,7 @@ int fs_open(const char *dir, const struct fs_options *o, struct fs **out)
         rc = count_start(fs);
     if (rc == 0)
         rc = garbage_start(fs);
+    atime_start(fs);
     if (rc == 0)
         rc = timer_start(fs);
 out:
@@ -182,6 +183,7 @@ out:
         return 0;
     }
     char *why = mem_printf("%s", fail_text());
+    atime_stop(fs);
     garbage_stop(fs);
     count_stop(fs);
     store_close(fs->store);
@@ -205,8 +207,9 @@ int fs_close(struct fs *fs)
 {
     if (!fs)
         return 0;
-    drop_orphans(fs);
     timer_stop(fs);
+    atime_stop(fs);
+    drop_orphans(fs);
     garbage_stop(fs);
     count_stop(fs);
     int rc = store_close(fs->store);

@@ -30,11 +30,20 @@
 
 struct fs;
 
+enum fs_atime {
+    FS_RELATIME,    /* an access changes atime where it is not younger than mtime or ctime, or a day
+                       old */
+    FS_STRICTATIME, /* every access does */
+    FS_NOATIME,     /* none does */
+};
+
 struct fs_options {
     size_t cache_bytes;    /* block cache of the store; default 64 MiB */
     size_t memtable_bytes; /* default 16 MiB */
     double commit_seconds; /* default 5: how long an unsynced change may stay volatile; > 0 */
     bool read_only;
+    enum fs_atime atime;        /* default FS_RELATIME */
+    bool no_directory_atime;    /* an access to a directory changes nothing */
     struct store_options store; /* the rest (store_options_init) */
     void (*log)(void *arg, const char *line);
     void *log_arg;
@@ -105,6 +114,16 @@ enum fs_set {
 /* Sets those of *in that `what` names; *st is the result. ctime becomes now unless FS_SET_CTIME.
  * Setting the size cuts or extends with a hole. */
 int fs_setattr(struct fs *fs, uint64_t ino, const struct stat *in, unsigned what, struct stat *st);
+
+/* Somebody has read the file's data, the directory's entries, or the symlink: its atime becomes now
+ * where the options say so. The calls that read do not do it themselves: not all who read make an
+ * access (O_NOATIME). The new time is in memory only; it reaches the store with the inode's next
+ * change, `commit_seconds` later, or when the filesystem is closed, and is lost if that fails.
+ * Never waits for the store, never fails. */
+void fs_accessed(struct fs *fs, uint64_t ino);
+/* Commits the inode's atime now, if it is in memory only (before fs_sync_inode, where that shall
+ * include it). If the store does not take it, it stays where it is. */
+void fs_store_atime(struct fs *fs, uint64_t ino);
 
 /* ------------------------------------------------------------------------------------------------
  * data */

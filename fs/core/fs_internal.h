@@ -13,10 +13,11 @@
  *                     the lower number first; files after all directories, the lower number first.
  *   3. node.mu        for a moment: the fields that readers look at
  *   4. shard.mu       for a moment: the table of nodes
+ *      access_times.mu  likewise: the list of atime.c
  *
- * Invariant: what a node says is what is committed. A change is made on a copy of the inode,
- * committed, and only then published in the node; if the commit fails there is nothing to take
- * back. */
+ * Invariant: what a node says is what is committed, but for its access time (atime.c). A change is
+ * made on a copy of the inode (node_next), committed, and only then published in the node; if the
+ * commit fails there is nothing to take back. */
 #ifndef FS_CORE_FS_INTERNAL_H
 #define FS_CORE_FS_INTERNAL_H
 
@@ -44,7 +45,8 @@ struct node {
     unsigned pins;    /* operations that use it now; guarded by shard.mu */
     pthread_rwlock_t op;
     pthread_mutex_t mu;
-    struct inode inode; /* changed under op (exclusive) and mu: either is enough to read */
+    struct inode inode; /* changed under op (exclusive) and mu: either is enough to read. But for
+                           atime: under mu alone */
     bool
         embedded; /* its record is the entry (home, home_name); else under its `I` key. As inode. */
     uint64_t home;
@@ -52,6 +54,13 @@ struct node {
     bool orphan;                        /* it has no name any more. As inode. */
     bool garbage_recorded;              /* ... and its `O` record is there. As inode. */
     atomic_uint_fast64_t last_sequence; /* of its last commit: what fsync waits for */
+    enum {
+        ATIME_STORED,
+        ATIME_TAKEN,   /* it is not committed, but in the copy that a change is made on */
+        ATIME_NEW,     /* it is not even that */
+    } atime;           /* guarded by mu */
+    bool atime_listed; /* in the list of atime.c, which has a pin; guarded by the list's mutex */
+    struct node *atime_next, *atime_previous;
 };
 
 struct shard {
@@ -65,6 +74,7 @@ struct shard {
 struct counting;
 struct garbage;
 struct places;
+struct access_times;
 
 struct fs {
     struct store *store;
@@ -80,9 +90,10 @@ struct fs {
     atomic_int_fast64_t inodes_at_open, inodes_since;
     atomic_bool inodes_exact;
     struct counting *counting;
-    struct places *places;      /* places.c */
-    struct garbage *garbage;    /* garbage.c */
-    struct commit_timer *timer; /* timer.c */
+    struct places *places;             /* places.c */
+    struct garbage *garbage;           /* garbage.c */
+    struct commit_timer *timer;        /* timer.c */
+    struct access_times *access_times; /* atime.c */
 };
 
 /* ---- locks that may be held for long, by somebody who commits: who has to wait says so first, and
@@ -143,6 +154,11 @@ uint64_t node_end(const struct node *n);
 /* An inode without a name has lost its last reference. */
 void node_orphan_ends(struct fs *fs, struct node *n);
 void node_stat(struct node *n, struct stat *st);
+/* The copy that a change is made on. op held: exclusively for all but atime.c. */
+struct inode node_next(struct node *n);
+/* The node's inode is now `next`, which was made with node_next. mu and op (exclusive) held. */
+void node_set_inode(struct node *n, const struct inode *next);
+bool node_atime_is_new(struct node *n); /* it is not committed yet */
 /* Reads inode `ino` from its `I` key and adopts it. */
 int node_load(struct fs *fs, uint64_t ino, struct node **out);
 
@@ -179,7 +195,7 @@ void change_put_garbage(struct change *c, uint64_t ino, uint64_t from, bool gone
  * in the store, which takes no writes then, is -EIO. */
 int change_commit(struct change *c, struct node *const *nodes, int count);
 void change_drop(struct change *c); /* instead of commit */
-/* op held exclusively: the node's inode is now `next`. */
+/* node_set_inode; op held exclusively. */
 void node_publish(struct node *n, const struct inode *next);
 
 /* ---- others */
@@ -205,7 +221,7 @@ bool may_take_name(struct node *dir); /* lookup.c: dir still has a name itself *
 /* unlink.c: puts into the change what losing one name means for n (whose op is held); *next is its
  * inode then. */
 void unlink_put(struct change *c, struct node *n, struct inode *next, struct timespec now);
-void unlink_publish(struct node *n, const struct inode *next);
+void unlink_publish(struct fs *fs, struct node *n, const struct inode *next);
 
 /* attr.c: suid, and sgid of what its group may execute, go. */
 void drop_privileges(struct inode *next);
@@ -260,5 +276,13 @@ static inline void count_gone(struct fs *fs)
 /* timer.c */
 int timer_start(struct fs *fs);
 void timer_stop(struct fs *fs);
+void timer_store_access_times(struct fs *fs); /* now, not at the end of the interval */
+
+/* atime.c */
+void atime_start(struct fs *fs);
+void atime_stop(struct fs *fs); /* stores what is not yet; nobody else uses the filesystem */
+/* Stores all access times that are not yet, but for those of nodes that are being changed. */
+void atime_store_all(struct fs *fs);
+void atime_forget(struct fs *fs, struct node *n); /* it has become an orphan; mu not held */
 
 #endif

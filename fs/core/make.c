@@ -3,9 +3,9 @@
 #include "fs_internal.h"
 
 /* The directory's inode with one more name in it. */
-static struct inode with_name(const struct node *dir, bool is_dir, struct timespec now)
+static struct inode with_name(struct node *dir, bool is_dir, struct timespec now)
 {
-    struct inode next = dir->inode;
+    struct inode next = node_next(dir);
     next.entries++;
     next.nlink += is_dir;
     next.mtime = next.ctime = now;
@@ -177,7 +177,7 @@ static int link_in(struct fs *fs, struct node *n, struct node *dir, const char *
         rc = -EMLINK;
     if (rc)
         return rc;
-    struct inode next = n->inode, next_dir = with_name(dir, false, now);
+    struct inode next = node_next(n), next_dir = with_name(dir, false, now);
     struct change c;
     next.nlink++;
     next.ctime = now;
@@ -191,7 +191,7 @@ static int link_in(struct fs *fs, struct node *n, struct node *dir, const char *
     if (rc)
         return rc;
     pthread_mutex_lock(&n->mu);
-    n->inode = next;
+    node_set_inode(n, &next);
     node_set_home(n, (struct node_home){0});
     pthread_mutex_unlock(&n->mu);
     node_publish(dir, &next_dir);

@@ -224,10 +224,38 @@ void node_stat(struct node *n, struct stat *st)
     pthread_mutex_unlock(&n->mu);
 }
 
+struct inode node_next(struct node *n)
+{
+    pthread_mutex_lock(&n->mu);
+    struct inode next = n->inode;
+    if (n->atime == ATIME_NEW)
+        n->atime = ATIME_TAKEN;
+    pthread_mutex_unlock(&n->mu);
+    return next;
+}
+
+void node_set_inode(struct node *n, const struct inode *next)
+{
+    struct timespec atime = n->inode.atime;
+    n->inode = *next;
+    if (n->atime == ATIME_NEW) /* an access since the copy was made */
+        n->inode.atime = atime;
+    else
+        n->atime = ATIME_STORED;
+}
+
+bool node_atime_is_new(struct node *n)
+{
+    pthread_mutex_lock(&n->mu);
+    bool yes = n->atime != ATIME_STORED;
+    pthread_mutex_unlock(&n->mu);
+    return yes;
+}
+
 void node_publish(struct node *n, const struct inode *next)
 {
     pthread_mutex_lock(&n->mu);
-    n->inode = *next;
+    node_set_inode(n, next);
     pthread_mutex_unlock(&n->mu);
 }
 

@@ -102,7 +102,7 @@ static int check_tree(struct fs *fs, const struct end *from, const struct end *t
 static void put_moved(struct change *c, struct node *n, struct inode *next, const struct end *at,
                       struct timespec now)
 {
-    *next = n->inode;
+    *next = node_next(n);
     next->ctime = now;
     if (S_ISDIR(next->mode))
         next->parent = at->dir->ino;
@@ -117,7 +117,7 @@ static void put_moved(struct change *c, struct node *n, struct inode *next, cons
 static void publish_moved(struct node *n, const struct inode *next, const struct end *at)
 {
     pthread_mutex_lock(&n->mu);
-    n->inode = *next;
+    node_set_inode(n, next);
     if (n->embedded)
         node_set_home(n, (struct node_home){true, at->dir->ino, at->name});
     pthread_mutex_unlock(&n->mu);
@@ -127,8 +127,8 @@ static void publish_moved(struct node *n, const struct inode *next, const struct
 static void count_names(struct end *from, struct end *to, unsigned flags, struct timespec now)
 {
     bool exchange = flags & RENAME_EXCHANGE;
-    from->next_dir = from->dir->inode;
-    to->next_dir = to->dir->inode;
+    from->next_dir = node_next(from->dir);
+    to->next_dir = node_next(to->dir);
     struct inode *f = &from->next_dir, *t = from->dir == to->dir ? f : &to->next_dir;
     bool from_dir = S_ISDIR(from->n->type), to_dir = to->n && S_ISDIR(to->n->type);
     f->nlink -= from_dir;
@@ -169,7 +169,7 @@ static int commit_rename(struct fs *fs, struct end *from, struct end *to, unsign
     if (exchange)
         publish_moved(to->n, &next_to, from);
     else if (to->n)
-        unlink_publish(to->n, &next_to);
+        unlink_publish(fs, to->n, &next_to);
     node_publish(from->dir, &from->next_dir);
     if (from->dir != to->dir)
         node_publish(to->dir, &to->next_dir);

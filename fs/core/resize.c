@@ -95,7 +95,7 @@ int resize_put(struct fs *fs, struct node *n, struct inode *next, uint64_t size,
 
 int resize_finish(struct fs *fs, struct node *n, uint64_t end)
 {
-    struct inode next = n->inode;
+    struct inode next = node_next(n);
     struct change c;
     assert(next.flags & INODE_CUTTING);
     int rc = garbage_cut(fs, n->ino, data_end(next.size), end);

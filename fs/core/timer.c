@@ -1,5 +1,6 @@
 /* The commit timer: what nobody synced is on stable storage after `commit_seconds`. sync(2) does
- * not reach a FUSE filesystem, so this is what bounds the window. */
+ * not reach a FUSE filesystem, so this is what bounds the window. Access times, which wait in
+ * memory (atime.c), go to the store before. */
 #include <errno.h>
 
 #include "fs_internal.h"
@@ -8,7 +9,8 @@ struct commit_timer {
     pthread_t thread;
     pthread_mutex_t mu;
     pthread_cond_t wake;
-    bool stop; /* guarded by mu */
+    bool stop;  /* guarded by mu */
+    bool hurry; /* access times are not to wait for the interval's end; guarded by mu */
 };
 
 static struct timespec deadline(double seconds)
@@ -24,6 +26,15 @@ static struct timespec deadline(double seconds)
     return t;
 }
 
+/* mu held; it is let go meanwhile. */
+static void store_access_times(struct fs *fs)
+{
+    fs->timer->hurry = false;
+    pthread_mutex_unlock(&fs->timer->mu);
+    atime_store_all(fs);
+    pthread_mutex_lock(&fs->timer->mu);
+}
+
 static void *run(void *arg)
 {
     struct fs *fs = arg;
@@ -32,8 +43,11 @@ static void *run(void *arg)
     pthread_mutex_lock(&t->mu);
     while (!t->stop) {
         struct timespec until = deadline(fs->options.commit_seconds);
-        while (!t->stop && pthread_cond_timedwait(&t->wake, &t->mu, &until) != ETIMEDOUT)
-            ;
+        while (!t->stop &&
+               (t->hurry || pthread_cond_timedwait(&t->wake, &t->mu, &until) != ETIMEDOUT))
+            if (t->hurry)
+                store_access_times(fs);
+        store_access_times(fs);
         pthread_mutex_unlock(&t->mu);
         int rc = store_sync(fs->store, 0);
         if (rc && !told)
@@ -77,4 +91,13 @@ void timer_stop(struct fs *fs)
     pthread_mutex_destroy(&t->mu);
     free(t);
     fs->timer = NULL;
+}
+
+void timer_store_access_times(struct fs *fs)
+{
+    struct commit_timer *t = fs->timer;
+    pthread_mutex_lock(&t->mu);
+    t->hurry = true;
+    pthread_cond_signal(&t->wake);
+    pthread_mutex_unlock(&t->mu);
 }

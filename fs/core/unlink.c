@@ -14,7 +14,7 @@ static bool has_more_than_its_record(const struct inode *i)
 
 void unlink_put(struct change *c, struct node *n, struct inode *next, struct timespec now)
 {
-    *next = n->inode;
+    *next = node_next(n);
     next->ctime = now;
     next->nlink = S_ISDIR(next->mode) ? 0 : next->nlink - 1;
     if (next->nlink > 0) {
@@ -27,23 +27,25 @@ void unlink_put(struct change *c, struct node *n, struct inode *next, struct tim
         change_put_garbage(c, n->ino, 0, true);
 }
 
-void unlink_publish(struct node *n, const struct inode *next)
+void unlink_publish(struct fs *fs, struct node *n, const struct inode *next)
 {
     pthread_mutex_lock(&n->mu);
-    n->inode = *next;
+    node_set_inode(n, next);
     if (next->nlink == 0) {
         n->orphan = true;
         n->garbage_recorded = has_more_than_its_record(next);
         node_set_home(n, (struct node_home){0});
     }
     pthread_mutex_unlock(&n->mu);
+    if (next->nlink == 0)
+        atime_forget(fs, n);
 }
 
 /* Both op held. */
 static int remove_name(struct fs *fs, struct node *dir, const char *name, struct node *n)
 {
     struct timespec now = fs_now();
-    struct inode next, next_dir = dir->inode;
+    struct inode next, next_dir = node_next(dir);
     struct change c;
     next_dir.entries--;
     next_dir.nlink -= S_ISDIR(n->type) ? 1 : 0;
@@ -56,7 +58,7 @@ static int remove_name(struct fs *fs, struct node *dir, const char *name, struct
     int rc = change_commit(&c, (struct node *[]){n, dir}, 2);
     if (rc)
         return rc;
-    unlink_publish(n, &next);
+    unlink_publish(fs, n, &next);
     node_publish(dir, &next_dir);
     return 0;
 }

@@ -97,7 +97,7 @@ int fs_listxattr(struct fs *fs, uint64_t ino, char *list, size_t size, bool trus
 static int change_xattr(struct fs *fs, struct node *n, const char *name, const struct slice *value,
                         mode_t mode)
 {
-    struct inode next = n->inode;
+    struct inode next = node_next(n);
     struct change c;
     bool first_garbage = value && n->orphan && !n->garbage_recorded;
     next.ctime = fs_now();

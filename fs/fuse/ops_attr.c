@@ -70,6 +70,7 @@ static void readlink_(fuse_req_t req, fuse_ino_t ino)
         return;
     }
     target[r] = '\0';
+    fs_accessed(fs_of(req), ino);
     fuse_reply_readlink(req, target);
 }
 

@@ -6,6 +6,8 @@
  * file's dirty pages over at close() without FLUSH too. */
 #include "reply.h"
 
+#include <fcntl.h>
+
 static void open_(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     (void)ino;
@@ -13,11 +15,19 @@ static void open_(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     fuse_reply_err(req, ENOSYS);
 }
 
+/* Is it an access? Not for one with O_NOATIME; nor where the kernel reads a page only to write a
+ * part of it (`writeback`), which shows where the file is not open to read. */
+static bool is_access(const struct fuse_file_info *fi)
+{
+    return (fi->flags & O_ACCMODE) != O_WRONLY && !(fi->flags & O_NOATIME);
+}
+
 static void read_(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
     char *p = reply_buffer(size);
-    (void)fi;
     ssize_t n = fs_read(fs_of(req), ino, p, size, (uint64_t)off);
+    if (n > 0 && is_access(fi))
+        fs_accessed(fs_of(req), ino);
     if (n < 0)
         reply_status(req, (int)n);
     else
@@ -52,11 +62,13 @@ static void release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     fuse_reply_err(req, 0);
 }
 
-/* fdatasync as well: data and attributes are in one log, there is nothing to leave out. */
+/* fdatasync as well: data and attributes are in one log, and all there is to leave out is an access
+ * time that is in memory only. */
 static void fsync_(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-    (void)datasync;
     (void)fi;
+    if (!datasync)
+        fs_store_atime(fs_of(req), ino);
     reply_after_sync(req, ino);
 }
 

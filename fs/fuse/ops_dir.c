@@ -1,14 +1,27 @@
-/* Requests on directories: opendir, readdir(plus), releasedir, fsyncdir. The handle of an open
- * directory is its struct fs_dir. */
+/* Requests on directories: opendir, readdir(plus), releasedir, fsyncdir. */
 #include "reply.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <linux/fuse.h>
+#include <stdlib.h>
 #include <string.h>
 
-static struct fs_dir *dir_of(const struct fuse_file_info *fi)
+/* An open directory. */
+struct handle {
+    struct fs_dir *dir;
+    bool noatime; /* O_NOATIME: libfuse says so of OPENDIR alone */
+};
+
+static struct handle *handle_of(const struct fuse_file_info *fi)
 {
-    return (struct fs_dir *)(uintptr_t)fi->fh;
+    return (struct handle *)(uintptr_t)fi->fh;
+}
+
+static void close_handle(struct fs *fs, struct handle *h)
+{
+    fs_closedir(fs, h->dir);
+    free(h);
 }
 
 static void opendir_(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -20,9 +33,11 @@ static void opendir_(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         reply_status(req, r);
         return;
     }
-    fi->fh = (uintptr_t)d;
+    struct handle *h = mem_alloc(sizeof *h);
+    *h = (struct handle){d, fi->flags & O_NOATIME};
+    fi->fh = (uintptr_t)h;
     if (fuse_reply_open(req, fi) < 0)
-        fs_closedir(fs, d);
+        close_handle(fs, h);
 }
 
 /* An answer to readdir in the making. */
@@ -78,11 +93,14 @@ static void forget_listing(struct fs *fs, const char *p, size_t used)
 
 /* An error behind the first entries is told by the next call: what is in the buffer already holds
  * references that must arrive. */
-static void list(fuse_req_t req, size_t size, off_t off, struct fs_dir *d, bool plus)
+static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, const struct handle *h,
+                 bool plus)
 {
     struct fs *fs = fs_of(req);
     struct listing l = {req, reply_buffer(size), 0, size};
-    int r = fs_readdir(fs, d, (uint64_t)off, plus, plus ? add_entry_plus : add_entry, &l);
+    int r = fs_readdir(fs, h->dir, (uint64_t)off, plus, plus ? add_entry_plus : add_entry, &l);
+    if (l.used > 0 && !h->noatime)
+        fs_accessed(fs, ino);
     if (r < 0 && l.used == 0)
         reply_status(req, r);
     else if (fuse_reply_buf(req, l.p, l.used) < 0 && plus)
@@ -92,30 +110,29 @@ static void list(fuse_req_t req, size_t size, off_t off, struct fs_dir *d, bool 
 static void readdir_(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
                      struct fuse_file_info *fi)
 {
-    (void)ino;
-    list(req, size, off, dir_of(fi), false);
+    list(req, ino, size, off, handle_of(fi), false);
 }
 
 static void releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     (void)ino;
-    fs_closedir(fs_of(req), dir_of(fi));
+    close_handle(fs_of(req), handle_of(fi));
     fuse_reply_err(req, 0);
 }
 
 /* Left out, it would be a silent success. */
 static void fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-    (void)datasync;
     (void)fi;
+    if (!datasync)
+        fs_store_atime(fs_of(req), ino);
     reply_after_sync(req, ino);
 }
 
 static void readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
                         struct fuse_file_info *fi)
 {
-    (void)ino;
-    list(req, size, off, dir_of(fi), true);
+    list(req, ino, size, off, handle_of(fi), true);
 }
 
 void ops_dir(struct fuse_lowlevel_ops *ops)

@@ -113,6 +113,26 @@ START_TEST(mount_flags_go_to_the_kernel)
 }
 END_TEST
 
+START_TEST(of_the_words_on_access_times_the_last_one_counts)
+{
+    accept("mount s m");
+    ck_assert_int_eq(o.fs.atime, FS_RELATIME);
+    ck_assert(!o.fs.no_directory_atime);
+    accept("mount s m -o relatime,noatime,nodiratime,lazytime");
+    ck_assert_int_eq(o.fs.atime, FS_NOATIME);
+    ck_assert(o.fs.no_directory_atime);
+    ck_assert_str_eq(o.session.flags, "noatime"); /* so that the mount table shows it */
+    accept("mount s m -o noatime,nodiratime,strictatime,diratime");
+    ck_assert_int_eq(o.fs.atime, FS_STRICTATIME);
+    ck_assert(!o.fs.no_directory_atime);
+    ck_assert_ptr_null(o.session.flags);
+    accept("mount s m -o strictatime,nostrictatime");
+    ck_assert_int_eq(o.fs.atime, FS_RELATIME);
+    accept("mount s m -o noatime,atime");
+    ck_assert_int_eq(o.fs.atime, FS_RELATIME);
+}
+END_TEST
+
 START_TEST(root_shares_his_mounts_and_has_devices_unless_he_says_otherwise)
 {
     accept_as(true, "mount s m");
@@ -240,6 +260,7 @@ int main(void)
     tcase_add_test(tc, the_later_of_ro_and_rw_counts);
     tcase_add_test(tc, what_fstab_and_mount_add_is_accepted);
     tcase_add_test(tc, mount_flags_go_to_the_kernel);
+    tcase_add_test(tc, of_the_words_on_access_times_the_last_one_counts);
     tcase_add_test(tc, root_shares_his_mounts_and_has_devices_unless_he_says_otherwise);
     tcase_add_test(tc, who_may_use_the_mount_is_said_only_once);
     tcase_add_test(tc, wrong_values_are_named);
