@@ -91,6 +91,8 @@ static int setattr_locked(struct fs *fs, struct node *n, const struct stat *in, 
     }
     if (rc == 0 && (what & FS_SET_MODE))
         rc = put_acl_of_mode(fs, n, in->st_mode, &c);
+    if (rc == 0 && (what & (FS_SET_SIZE | FS_SET_UID | FS_SET_GID | FS_SET_KILL_PRIV)))
+        rc = xattr_put_no_capability(&c, n);
     if (rc) {
         change_drop(&c);
         return rc;

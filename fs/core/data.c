@@ -179,6 +179,8 @@ int data_write(struct fs *fs, struct node *n, const char *p, size_t size, uint64
         rc = write_block(&c, n, &next, at, from, from + n_bytes, p + done);
         done += n_bytes;
     }
+    if (rc == 0)
+        rc = xattr_put_no_capability(&c, n);
     if (rc) {
         change_drop(&c);
         return rc;

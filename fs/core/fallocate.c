@@ -150,6 +150,8 @@ static int step(struct fs *fs, struct node *n, const struct request *r, struct z
     bool grows = !(r->mode & FALLOC_FL_KEEP_SIZE) && r->off + r->len > next.size;
     if (rc == 0 && grows && z->cursor >= z->end)
         rc = resize_put(fs, n, &next, r->off + r->len, &c);
+    if (rc == 0)
+        rc = xattr_put_no_capability(&c, n);
     if (rc) {
         change_drop(&c);
         return rc;

@@ -108,10 +108,13 @@ enum fs_set {
     FS_SET_CTIME = 64,
     FS_SET_ATIME_NOW = 128,
     FS_SET_MTIME_NOW = 256,
-    FS_SET_KILL_PRIV =
-        512, /* drop suid, and sgid of group-executables, as a write by an ordinary user does */
+    /* drop suid, and sgid of group-executables, as a write by an ordinary user does */
+    FS_SET_KILL_PRIV = 512,
 };
-/* Sets those of *in that `what` names; *st is the result. ctime becomes now unless FS_SET_CTIME.
+/* A new size or owner, and every write, takes the file's capabilities (security.capability) with
+ * it, in the same batch.
+ *
+ * Sets those of *in that `what` names; *st is the result. ctime becomes now unless FS_SET_CTIME.
  * Setting the size cuts or extends with a hole. */
 int fs_setattr(struct fs *fs, uint64_t ino, const struct stat *in, unsigned what, struct stat *st);
 

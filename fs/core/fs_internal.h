@@ -53,6 +53,7 @@ struct node {
     char *home_name;
     bool orphan;                        /* it has no name any more. As inode. */
     bool garbage_recorded;              /* ... and its `O` record is there. As inode. */
+    bool no_capability;                 /* it has attributes, but not that one. Under op alone. */
     atomic_uint_fast64_t last_sequence; /* of its last commit: what fsync waits for */
     enum {
         ATIME_STORED,
@@ -227,6 +228,9 @@ void unlink_publish(struct fs *fs, struct node *n, const struct inode *next);
 void drop_privileges(struct inode *next);
 /* An attribute of a node, which may have none: 0, -ENODATA, or an error. xattr.c. */
 int xattr_get(struct fs *fs, struct node *n, const char *name, struct buf *value);
+/* The file's content or owner changes: puts into the change that its capabilities go
+ * (security.capability), whoever it is. op held exclusively. */
+int xattr_put_no_capability(struct change *c, struct node *n);
 
 /* data.c */
 uint64_t data_end(uint64_t size); /* the first block's offset behind a file of this size */

@@ -7,6 +7,7 @@
 #include "fs_internal.h"
 
 #define VALUE_MAX 65536
+#define CAPABILITY_NAME "security.capability"
 
 static int check_name(const char *name)
 {
@@ -133,6 +134,20 @@ static int exists(struct fs *fs, struct node *n, const char *name)
     return rc;
 }
 
+/* The kernel, as it is, removes it itself before it asks for the change. But it leaves that to the
+ * filesystem (HANDLE_KILLPRIV_V2), and only here are both one batch. That there is none is looked
+ * up once, for a file with many writes and some other attribute. */
+int xattr_put_no_capability(struct change *c, struct node *n)
+{
+    if (S_ISDIR(n->type) || n->no_capability || !may_have(n))
+        return 0;
+    int rc = exists(c->fs, n, CAPABILITY_NAME);
+    if (rc == 0)
+        change_delete(c, key_named(KEY_XATTR, n->ino, CAPABILITY_NAME));
+    n->no_capability = rc == -ENODATA;
+    return rc == -ENODATA ? 0 : rc;
+}
+
 /* op held exclusively. */
 static int set_locked(struct fs *fs, struct node *n, const char *name, struct slice value,
                       int flags)
@@ -140,6 +155,7 @@ static int set_locked(struct fs *fs, struct node *n, const char *name, struct sl
     bool access = strcmp(name, ACL_ACCESS_NAME) == 0;
     bool acl = access || strcmp(name, ACL_DEFAULT_NAME) == 0;
     mode_t mode = n->inode.mode;
+    n->no_capability = n->no_capability && strcmp(name, CAPABILITY_NAME) != 0;
     if (acl && acl_check(value) != 0)
         return -EINVAL;
     if (!access)

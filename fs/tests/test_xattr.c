@@ -176,6 +176,76 @@ START_TEST(trusted_names_are_listed_when_asked_for)
 }
 END_TEST
 
+static void by_write(void)
+{
+    write_text(f, "x");
+}
+static void by_size(void)
+{
+    set_size(f, 100);
+}
+static void by_owner(void)
+{
+    struct stat st, in = {.st_uid = 5};
+    ck_assert_int_eq(fs_setattr(fs, f, &in, FS_SET_UID, &st), 0);
+}
+static void by_group(void)
+{
+    struct stat st, in = {.st_gid = 5};
+    ck_assert_int_eq(fs_setattr(fs, f, &in, FS_SET_GID, &st), 0);
+}
+static void by_order(void)
+{
+    struct stat st, in = {0};
+    ck_assert_int_eq(fs_setattr(fs, f, &in, FS_SET_KILL_PRIV, &st), 0);
+}
+static void by_fallocate(void)
+{
+    ck_assert_int_eq(fs_fallocate(fs, f, 0, 0, 8192, false), 0);
+}
+static void by_copy(void)
+{
+    uint64_t from = find(FS_ROOT, "from");
+    ck_assert_int_eq(fs_copy(fs, from, 0, f, 0, 4, false), 4);
+    fs_forget(fs, from, 1);
+}
+
+/* In the batch of the change itself; and a look that found none is not believed for ever. */
+START_TEST(capabilities_go_with_the_content_and_the_owner)
+{
+    static void (*const changes[])(void) = {by_write, by_size,      by_owner, by_group,
+                                            by_order, by_fallocate, by_copy};
+    write_text(make_file(FS_ROOT, "from"), "text");
+    ck_assert_int_eq(set("user.a", "a", 0), 0);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        changes[i]();
+        ck_assert_int_eq(set("security.capability", "cap", 0), 0);
+        uint64_t before = store_last_sequence(fs_store(fs));
+        changes[i]();
+        ck_assert_msg(missing("security.capability") == -ENODATA, "number %zu", i);
+        expect("user.a", "a");
+        uint64_t with = store_last_sequence(fs_store(fs)) - before;
+        changes[i]();
+        uint64_t without = store_last_sequence(fs_store(fs)) - before - with;
+        ck_assert_uint_eq(with, without + 1); /* one more record, of those of one operation */
+    }
+}
+END_TEST
+
+START_TEST(capabilities_stay_with_the_rest_and_folders_keep_theirs)
+{
+    struct stat st, in = {.st_mode = 0700, .st_uid = 5};
+    ck_assert_int_eq(set("security.capability", "cap", 0), 0);
+    ck_assert_int_eq(fs_setattr(fs, f, &in, FS_SET_MODE | FS_SET_MTIME_NOW, &st), 0);
+    ck_assert_int_eq(fs_write(fs, f, "", 0, 0, true), 0);
+    expect("security.capability", "cap");
+    f = make_dir(FS_ROOT, "dir");
+    ck_assert_int_eq(set("security.capability", "cap", 0), 0);
+    ck_assert_int_eq(fs_setattr(fs, f, &in, FS_SET_UID, &st), 0);
+    expect("security.capability", "cap");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("xattr");
@@ -191,6 +261,8 @@ int main(void)
     tcase_add_test(tc, everything_can_have_attributes);
     tcase_add_test(tc, trusted_names_are_listed_when_asked_for);
     tcase_add_test(tc, a_change_sets_ctime);
+    tcase_add_test(tc, capabilities_go_with_the_content_and_the_owner);
+    tcase_add_test(tc, capabilities_stay_with_the_rest_and_folders_keep_theirs);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

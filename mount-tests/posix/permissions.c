@@ -2,8 +2,12 @@
 #include "posix.h"
 
 #include <dirent.h>
+#include <endian.h>
+#include <linux/capability.h>
+#include <linux/falloc.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/xattr.h>
 
 /* A file of this owner, group and mode. */
 static void owned(const char *name, uid_t uid, gid_t gid, mode_t mode)
@@ -360,6 +364,111 @@ START_TEST(chown_takes_them_also_from_root)
 }
 END_TEST
 
+/* ---- capabilities go, whoever it is */
+
+/* cap_net_raw+ep, as setcap writes it. */
+static void give_capability(const char *name)
+{
+    struct vfs_cap_data cap = {.magic_etc = htole32(VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE)};
+    cap.data[0].permitted = htole32(1u << CAP_NET_RAW);
+    ok(setxattr(name, "security.capability", &cap, XATTR_CAPS_SZ_2, 0));
+    ok(setxattr(name, "user.other", "x", 1, 0));
+}
+
+static void by_write(void)
+{
+    ok(write(open("prog", O_WRONLY), "x", 1));
+}
+static void by_truncate(void)
+{
+    ok(truncate("prog", 1));
+}
+static void by_truncate_to_the_same_size(void)
+{
+    ok(truncate("prog", 4));
+}
+static void by_ftruncate(void)
+{
+    ok(ftruncate(open("prog", O_WRONLY), 100));
+}
+static void by_O_TRUNC(void)
+{
+    ok(open("prog", O_WRONLY | O_TRUNC));
+}
+static void by_fallocate(void)
+{
+    ok(fallocate(open("prog", O_WRONLY), 0, 0, 8192));
+}
+static void by_punching(void)
+{
+    ok(fallocate(open("prog", O_WRONLY), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 2));
+}
+static void by_copying(void)
+{
+    make_file("from", "other text");
+    ok(copy_file_range(open("from", O_RDONLY), NULL, open("prog", O_WRONLY), NULL, 4, 0));
+}
+static void by_chown(void)
+{
+    ok(chown("prog", BOB, (gid_t)-1));
+}
+static void by_chown_to_the_same_group(void)
+{
+    ok(chown("prog", (uid_t)-1, ALICE));
+}
+
+START_TEST(what_changes_the_content_or_the_owner_takes_capabilities)
+{
+    static const struct {
+        void (*change)(void);
+        bool by_root_alone;
+    } cases[] = {
+        {by_write, false},
+        {by_truncate, false},
+        {by_truncate_to_the_same_size, false},
+        {by_ftruncate, false},
+        {by_O_TRUNC, false},
+        {by_fallocate, false},
+        {by_punching, false},
+        {by_copying, false},
+        {by_chown, true},
+        {by_chown_to_the_same_group, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int root = cases[i].by_root_alone; root < 2; root++) {
+            char got[64];
+            unlink("prog");
+            owned("prog", ALICE, ALICE, 0755);
+            ok(truncate("prog", 4));
+            give_capability("prog");
+            if (!root)
+                become(ALICE, ALICE, 0);
+            cases[i].change();
+            become_root();
+            ck_assert_msg(
+                getxattr("prog", "security.capability", got, sizeof got) == -1 && errno == ENODATA,
+                "number %zu, %s: it has its capabilities still", i, root ? "root" : "a user");
+            ck_assert_int_eq(getxattr("prog", "user.other", got, sizeof got), 1);
+            unlink("from");
+        }
+}
+END_TEST
+
+START_TEST(what_changes_neither_leaves_them)
+{
+    char got[64];
+    owned("prog", ALICE, ALICE, 0755);
+    give_capability("prog");
+    ok(chmod("prog", 0700));
+    ok(rename("prog", "moved"));
+    ok(link("moved", "second"));
+    ok(utimensat(AT_FDCWD, "second", NULL, 0));
+    ok(setxattr("second", "user.more", "x", 1, 0));
+    ok(write(open("second", O_WRONLY), "", 0));
+    ck_assert_int_eq(getxattr("second", "security.capability", got, sizeof got), XATTR_CAPS_SZ_2);
+}
+END_TEST
+
 START_TEST(chown_leaves_the_bits_of_folders)
 {
     owned_folder("dir", ALICE, ALICE, 07777);
@@ -472,7 +581,8 @@ RUN("permissions", the_owners_bits_count_for_the_owner_even_where_others_have_mo
     a_users_write_takes_suid_and_sgid, also_the_owners_write_takes_them,
     a_users_truncation_takes_them, roots_write_leaves_them,
     sgid_without_group_execution_is_a_lock_mode_and_stays_for_a_member,
-    chown_takes_them_also_from_root, chown_leaves_the_bits_of_folders,
+    chown_takes_them_also_from_root, what_changes_the_content_or_the_owner_takes_capabilities,
+    what_changes_neither_leaves_them, chown_leaves_the_bits_of_folders,
     chmod_by_an_owner_outside_the_group_drops_sgid,
     a_write_to_a_mapping_leaves_the_bytes_and_the_file, chown_with_minus_one_changes_nothing,
     lchown_changes_the_symlink_and_chown_what_it_points_to, owners_of_32_bits_are_kept,
