@@ -12,11 +12,12 @@
 
 struct mark {
     uint64_t pos; /* the position behind the entry of this name */
-    char *name;
+    size_t name;  /* where it begins in names */
 };
 struct marks {
     struct mark *at;
     size_t count, capacity;
+    struct buf names; /* each with its NUL */
 };
 
 struct fs_dir {
@@ -33,18 +34,24 @@ static void add_mark(struct marks *m, uint64_t pos, const char *name)
         m->capacity = m->capacity ? m->capacity * 2 : 16;
         m->at = mem_realloc(m->at, m->capacity * sizeof *m->at);
     }
-    m->at[m->count++] = (struct mark){pos, mem_printf("%s", name)};
+    m->at[m->count++] = (struct mark){pos, m->names.len};
+    buf_append(&m->names, name, strlen(name) + 1);
 }
 
 static void clear_marks(struct marks *m)
 {
-    for (size_t i = 0; i < m->count; i++)
-        free(m->at[i].name);
     m->count = 0;
+    buf_clear(&m->names);
 }
 
-/* The last mark at or before pos, or NULL. */
-static const struct mark *find_mark(const struct marks *m, uint64_t pos)
+static void free_marks(struct marks *m)
+{
+    free(m->at);
+    buf_free(&m->names);
+}
+
+/* The last mark at or before pos: its name, NULL if there is none. */
+static const char *find_mark(const struct marks *m, uint64_t pos, uint64_t *at)
 {
     size_t low = 0, high = m->count;
     while (low < high) {
@@ -54,13 +61,19 @@ static const struct mark *find_mark(const struct marks *m, uint64_t pos)
         else
             high = middle;
     }
-    return low ? &m->at[low - 1] : NULL;
+    if (low == 0)
+        return NULL;
+    *at = m->at[low - 1].pos;
+    return m->names.data + m->at[low - 1].name;
 }
 
-static const struct mark *nearest(const struct fs_dir *d, uint64_t pos)
+static const char *nearest(const struct fs_dir *d, uint64_t pos, uint64_t *at)
 {
-    const struct mark *a = find_mark(&d->sparse, pos), *b = find_mark(&d->recent, pos);
-    return !a || (b && b->pos > a->pos) ? b : a;
+    uint64_t at_a = 0, at_b = 0;
+    const char *a = find_mark(&d->sparse, pos, &at_a), *b = find_mark(&d->recent, pos, &at_b);
+    bool take_b = !a || (b && at_b > at_a);
+    *at = take_b ? at_b : at_a;
+    return take_b ? b : a;
 }
 
 static void note_given(struct fs_dir *d, uint64_t pos, const char *name)
@@ -91,10 +104,8 @@ int fs_opendir(struct fs *fs, uint64_t ino, struct fs_dir **out)
 
 void fs_closedir(struct fs *fs, struct fs_dir *d)
 {
-    clear_marks(&d->sparse);
-    clear_marks(&d->recent);
-    free(d->sparse.at);
-    free(d->recent.at);
+    free_marks(&d->sparse);
+    free_marks(&d->recent);
     pthread_mutex_destroy(&d->mu);
     node_unpin(fs, d->node);
     free(d);
@@ -106,7 +117,7 @@ void fs_closedir(struct fs *fs, struct fs_dir *d)
 struct listing {
     struct fs *fs;
     struct fs_dir *dir;
-    bool plus;
+    enum fs_dir_plus plus;
     fs_dir_each each;
     void *arg;
     uint64_t pos; /* of the entry that comes next */
@@ -122,14 +133,28 @@ static bool give_dots(struct listing *l)
         pthread_mutex_lock(&n->mu);
         st.st_ino = l->pos == 0 ? n->ino : n->inode.parent;
         pthread_mutex_unlock(&n->mu);
-        if (!l->each(l->arg, names[l->pos], &st, l->pos + 1))
+        if (!l->each(l->arg, &(struct fs_dirent){names[l->pos], &st, l->pos + 1, false}))
             return false;
     }
     return true;
 }
 
-/* With a reference for whom it is given to. -ENOENT: the entry went meanwhile. */
-static int give_plus(struct listing *l, const char *name, struct slice value, bool *taken)
+static bool give(struct listing *l, const char *name, const struct stat *st, bool looked_up)
+{
+    return l->each(l->arg, &(struct fs_dirent){name, st, l->pos + 1, looked_up});
+}
+
+/* An entry with a reference to its inode, which goes back if it is not taken. */
+static bool give_reference(struct listing *l, const char *name, const struct stat *st)
+{
+    bool taken = give(l, name, st, true);
+    if (!taken)
+        node_forget(l->fs, st->st_ino, 1);
+    return taken;
+}
+
+/* One whose inode is in memory, or under a key of its own. -ENOENT: the entry went meanwhile. */
+static int give_looked_up(struct listing *l, const char *name, struct slice value, bool *taken)
 {
     struct node *n;
     struct stat st;
@@ -138,25 +163,36 @@ static int give_plus(struct listing *l, const char *name, struct slice value, bo
         return rc;
     node_add_lookup(l->fs, n);
     node_stat(n, &st);
-    *taken = l->each(l->arg, name, &st, l->pos + 1);
-    if (!*taken)
-        fs_forget(l->fs, n->ino, 1);
     node_unpin(l->fs, n);
+    *taken = give_reference(l, name, &st);
     return 0;
 }
 
-static int give_plain(struct listing *l, const char *name, struct slice value, bool *taken)
+static int give_entry(struct listing *l, const char *name, struct slice value, bool *taken)
 {
-    uint64_t ino;
+    uint64_t ino, dir = l->dir->node->ino;
     enum entry_kind kind;
     struct inode i;
+    struct stat st = {0};
     int rc = entry_decode(value, &ino, &kind, &i);
     if (rc)
         return rc;
-    struct stat st = {.st_ino = ino, .st_mode = i.mode};
+    if (l->plus == FS_DIR_NAMES ||
+        (l->plus == FS_DIR_PLUS_NEW && kind == ENTRY_INODE && node_is_referenced(l->fs, ino))) {
+        st.st_ino = ino;
+        st.st_mode = i.mode;
+        inode_free(&i);
+        *taken = give(l, name, &st, false);
+        return 0;
+    }
+    inode_to_stat(ino, &i, &st);
+    if (kind == ENTRY_INODE && node_refer_new(l->fs, ino, &i, (struct node_home){true, dir, name},
+                                              l->seen.evictions[ino % FS_SHARDS])) {
+        *taken = give_reference(l, name, &st);
+        return 0;
+    }
     inode_free(&i);
-    *taken = l->each(l->arg, name, &st, l->pos + 1);
-    return 0;
+    return give_looked_up(l, name, value, taken);
 }
 
 /* From the iterator's place on. `skip` entries lie between a mark and the position wanted. */
@@ -175,8 +211,7 @@ static int give_entries(struct listing *l, struct iter *it, struct slice prefix,
         }
         memcpy(name, it->key.data + prefix.len, len);
         name[len] = 0;
-        rc = l->plus ? give_plus(l, name, it->value, &taken)
-                     : give_plain(l, name, it->value, &taken);
+        rc = give_entry(l, name, it->value, &taken);
         if (rc == -ENOENT)
             continue;
         if (rc || !taken)
@@ -191,17 +226,20 @@ static int list_from(struct listing *l, uint64_t off)
     struct node *n = l->dir->node;
     struct fs_key prefix = key_of(KEY_ENTRY, n->ino), start = prefix;
     uint64_t skip = off > 2 ? off - 2 : 0;
-    const struct mark *m = off > 2 ? nearest(l->dir, off) : NULL;
-    if (m) {
-        start = key_named(KEY_ENTRY, n->ino, m->name);
+    uint64_t at = 0;
+    const char *mark = off > 2 ? nearest(l->dir, off, &at) : NULL;
+    if (mark) {
+        start = key_named(KEY_ENTRY, n->ino, mark);
         start.bytes[start.len++] = 0; /* the first key behind the name */
-        skip = off - m->pos;
+        skip = off - at;
     }
     clear_marks(&l->dir->recent);
     l->pos = off;
     if (!give_dots(l))
         return 0;
-    if (l->plus)
+    if (l->plus == FS_DIR_PLUS_NEW && !caller_keeps_names(l->fs))
+        l->plus = FS_DIR_PLUS;
+    if (l->plus != FS_DIR_NAMES)
         shards_see(l->fs, &l->seen);
     struct iter *it = store_iter(l->fs->store, NULL);
     iter_seek(it, key_slice(&start));
@@ -210,8 +248,8 @@ static int list_from(struct listing *l, uint64_t off)
     return rc;
 }
 
-int fs_readdir(struct fs *fs, struct fs_dir *d, uint64_t off, bool plus, fs_dir_each each,
-               void *arg)
+int fs_readdir(struct fs *fs, struct fs_dir *d, uint64_t off, enum fs_dir_plus plus,
+               fs_dir_each each, void *arg)
 {
     struct listing l = {.fs = fs, .dir = d, .plus = plus, .each = each, .arg = arg};
     pthread_mutex_lock(&d->mu);

@@ -171,14 +171,23 @@ void fs_sync_run(struct fs *fs);
 struct fs_dir;
 int fs_opendir(struct fs *fs, uint64_t ino, struct fs_dir **out);
 void fs_closedir(struct fs *fs, struct fs_dir *d);
+enum fs_dir_plus {
+    FS_DIR_NAMES,   /* no entry is looked up */
+    FS_DIR_PLUS,    /* every one but "." and ".." is */
+    FS_DIR_PLUS_NEW /* as PLUS, but not those that the caller has references to, as long as there is
+                       no sign that it drops some: a kernel needs them no second time */
+};
+struct fs_dirent {
+    const char *name;
+    const struct stat *st; /* not looked up: only st_ino and the type in st_mode count */
+    uint64_t next;         /* the position behind the entry */
+    bool looked_up; /* when `each` returns true the caller has one reference more to the inode */
+};
 /* Calls `each` for entries from position `off` on (0: the start, "." and ".." first) until it
- * returns false. `next` is the position behind the entry. With `plus` every entry but "." and ".."
- * is looked up: when `each` returns true the caller has a reference to st->st_ino; when it returns
- * false, none. Without, only st_ino and the type in st_mode count. What stays during the listing is
- * given exactly once. */
-typedef bool (*fs_dir_each)(void *arg, const char *name, const struct stat *st, uint64_t next);
-int fs_readdir(struct fs *fs, struct fs_dir *d, uint64_t off, bool plus, fs_dir_each each,
-               void *arg);
+ * returns false. What stays during the listing is given exactly once. */
+typedef bool (*fs_dir_each)(void *arg, const struct fs_dirent *e);
+int fs_readdir(struct fs *fs, struct fs_dir *d, uint64_t off, enum fs_dir_plus plus,
+               fs_dir_each each, void *arg);
 
 /* ------------------------------------------------------------------------------------------------
  * attributes by name */

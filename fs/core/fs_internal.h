@@ -95,6 +95,8 @@ struct fs {
     struct garbage *garbage;           /* garbage.c */
     struct commit_timer *timer;        /* timer.c */
     struct access_times *access_times; /* atime.c */
+    atomic_int_fast64_t dropped_ms; /* when there was last a sign that the caller drops what it has
+                                       references to: lookup.c */
 };
 
 /* ---- locks that may be held for long, by somebody who commits: who has to wait says so first, and
@@ -136,6 +138,9 @@ struct node *node_pin(struct fs *fs, uint64_t ino);
 /* Gives the pin back. Without references and pins the node goes (and an orphan's data with it). */
 void node_unpin(struct fs *fs, struct node *n);
 void node_add_lookup(struct fs *fs, struct node *n);
+/* Takes references back. True: that was the last use of an inode that still has a name. */
+bool node_forget(struct fs *fs, uint64_t ino, uint64_t count);
+bool node_is_referenced(struct fs *fs, uint64_t ino);
 uint64_t node_evictions(struct fs *fs, uint64_t ino); /* of the inode's shard */
 /* Where the inode's record is. */
 struct node_home {
@@ -148,6 +153,10 @@ struct node_home {
  * be stale; read again. */
 struct node *node_adopt(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home,
                         uint64_t evictions);
+/* The same with a reference instead of a pin, if no node was there: true. Otherwise i stays the
+ * caller's. */
+bool node_refer_new(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home,
+                    uint64_t evictions);
 void node_set_home(struct node *n, struct node_home home); /* mu held */
 /* Where its extents end, if every block below has one; else CUT_BY_LOOKING. op held, or nobody has
  * it any more. */
@@ -218,6 +227,10 @@ void shards_see(struct fs *fs, struct shards_seen *seen); /* node.c */
 int lookup_entry(struct fs *fs, struct node *dir, const char *name, struct slice value,
                  const struct shards_seen *seen, struct node **out);
 bool may_take_name(struct node *dir); /* lookup.c: dir still has a name itself */
+/* Does the caller still know the names of what it has references to? A kernel short of memory drops
+ * names first, of which it tells nobody, then inodes (fs_forget). lookup.c. */
+void note_dropping(struct fs *fs);
+bool caller_keeps_names(struct fs *fs);
 
 /* unlink.c: puts into the change what losing one name means for n (whose op is held); *next is its
  * inode then. */

@@ -95,6 +95,29 @@ int lookup_entry(struct fs *fs, struct node *dir, const char *name, struct slice
     return lookup_node(fs, dir, name, out);
 }
 
+/* ---- what the caller knows */
+
+#define TRUST_AFTER_MS 1000
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void note_dropping(struct fs *fs)
+{
+    atomic_store_explicit(&fs->dropped_ms, now_ms(), memory_order_relaxed);
+}
+
+bool caller_keeps_names(struct fs *fs)
+{
+    return now_ms() - atomic_load_explicit(&fs->dropped_ms, memory_order_relaxed) > TRUST_AFTER_MS;
+}
+
+/* ---- fs_lookup */
+
 /* "." is the inode itself, of any kind; who asks may have nothing but its number. */
 static int lookup_self(struct fs *fs, uint64_t ino, struct node **out)
 {
@@ -125,6 +148,8 @@ static int lookup_in(struct fs *fs, uint64_t dir, const char *name, struct node 
         rc = -ENOTDIR;
     if (rc == 0)
         rc = strcmp(name, "..") == 0 ? lookup_parent(fs, d, out) : lookup_node(fs, d, name, out);
+    if (rc == 0 && node_is_referenced(fs, (*out)->ino) && lives_at(*out, d, name))
+        note_dropping(fs); /* the caller had the inode, but not its one name any more */
     node_unpin(fs, d);
     return rc;
 }

@@ -130,7 +130,7 @@ void node_unpin(struct fs *fs, struct node *n)
         after_eviction(fs, n);
 }
 
-void fs_forget(struct fs *fs, uint64_t ino, uint64_t count)
+bool node_forget(struct fs *fs, uint64_t ino, uint64_t count)
 {
     struct shard *s = shard_of(fs, ino);
     pthread_mutex_lock(&s->mu);
@@ -141,8 +141,16 @@ void fs_forget(struct fs *fs, uint64_t ino, uint64_t count)
         gone = evict(fs, s, n);
     }
     pthread_mutex_unlock(&s->mu);
+    bool has_name = gone && !n->orphan;
     if (gone)
         after_eviction(fs, n);
+    return has_name;
+}
+
+void fs_forget(struct fs *fs, uint64_t ino, uint64_t count)
+{
+    if (node_forget(fs, ino, count))
+        note_dropping(fs);
 }
 
 void node_add_lookup(struct fs *fs, struct node *n)
@@ -151,6 +159,16 @@ void node_add_lookup(struct fs *fs, struct node *n)
     pthread_mutex_lock(&s->mu);
     n->nlookup++;
     pthread_mutex_unlock(&s->mu);
+}
+
+bool node_is_referenced(struct fs *fs, uint64_t ino)
+{
+    struct shard *s = shard_of(fs, ino);
+    pthread_mutex_lock(&s->mu);
+    struct node *n = find(s, ino);
+    bool yes = n && n->nlookup > 0;
+    pthread_mutex_unlock(&s->mu);
+    return yes;
 }
 
 uint64_t node_evictions(struct fs *fs, uint64_t ino)
@@ -168,12 +186,18 @@ void shards_see(struct fs *fs, struct shards_seen *seen)
         seen->evictions[i] = node_evictions(fs, i);
 }
 
+static char *copy_of(const char *name)
+{
+    size_t size = strlen(name) + 1;
+    return memcpy(mem_alloc(size), name, size);
+}
+
 void node_set_home(struct node *n, struct node_home home)
 {
     free(n->home_name);
     n->embedded = home.embedded;
     n->home = home.dir;
-    n->home_name = home.embedded ? mem_printf("%s", home.name) : NULL;
+    n->home_name = home.embedded ? copy_of(home.name) : NULL;
 }
 
 static struct node *node_new(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home)
@@ -195,6 +219,31 @@ static struct node *node_new(struct fs *fs, uint64_t ino, struct inode *i, struc
     return n;
 }
 
+/* shard.mu held. */
+static struct node *insert_new(struct fs *fs, struct shard *s, uint64_t ino, struct inode *i,
+                               struct node_home home)
+{
+    struct node *n = node_new(fs, ino, i, home);
+    if (++s->count > s->bucket_count)
+        grow(s);
+    struct node **at = bucket_of(s, ino);
+    n->chain = *at;
+    *at = n;
+    return n;
+}
+
+bool node_refer_new(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home,
+                    uint64_t evictions)
+{
+    struct shard *s = shard_of(fs, ino);
+    pthread_mutex_lock(&s->mu);
+    bool is_new = !find(s, ino) && s->evictions == evictions;
+    if (is_new)
+        insert_new(fs, s, ino, i, home)->nlookup = 1;
+    pthread_mutex_unlock(&s->mu);
+    return is_new;
+}
+
 struct node *node_adopt(struct fs *fs, uint64_t ino, struct inode *i, struct node_home home,
                         uint64_t evictions)
 {
@@ -202,14 +251,8 @@ struct node *node_adopt(struct fs *fs, uint64_t ino, struct inode *i, struct nod
     struct node *n = NULL;
     pthread_mutex_lock(&s->mu);
     n = find(s, ino);
-    if (!n && s->evictions == evictions) {
-        n = node_new(fs, ino, i, home);
-        if (++s->count > s->bucket_count)
-            grow(s);
-        struct node **at = bucket_of(s, ino);
-        n->chain = *at;
-        *at = n;
-    }
+    if (!n && s->evictions == evictions)
+        n = insert_new(fs, s, ino, i, home);
     if (n)
         n->pins++;
     pthread_mutex_unlock(&s->mu);

@@ -32,8 +32,11 @@ void init_negotiate(void *userdata, struct fuse_conn_info *conn)
 {
     struct session *s = userdata;
     static const unsigned wanted[] = {
-        FUSE_CAP_ASYNC_READ,         FUSE_CAP_ASYNC_DIO,        FUSE_CAP_PARALLEL_DIROPS,
-        FUSE_CAP_READDIRPLUS,        FUSE_CAP_READDIRPLUS_AUTO, FUSE_CAP_CACHE_SYMLINKS,
+        FUSE_CAP_ASYNC_READ,
+        FUSE_CAP_ASYNC_DIO,
+        FUSE_CAP_PARALLEL_DIROPS,
+        FUSE_CAP_READDIRPLUS,
+        FUSE_CAP_CACHE_SYMLINKS,
         FUSE_CAP_EXPORT_SUPPORT, /* LOOKUP of "." and "..": file handles */
 #ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
         FUSE_CAP_HANDLE_KILLPRIV_V2,
@@ -45,7 +48,10 @@ void init_negotiate(void *userdata, struct fuse_conn_info *conn)
     }
     REFUSE(conn, FUSE_CAP_ATOMIC_O_TRUNC);  /* there is no OPEN that could truncate */
     REFUSE(conn, FUSE_CAP_AUTO_INVAL_DATA); /* nobody changes data behind the kernel's back */
-    REFUSE(conn, FUSE_CAP_SPLICE_READ);     /* the data goes to and from memory */
+    /* ls -l, find and du read many names before they look at the first one: the kernel would
+     * conclude that nobody wants the attributes, and ask for each. */
+    REFUSE(conn, FUSE_CAP_READDIRPLUS_AUTO);
+    REFUSE(conn, FUSE_CAP_SPLICE_READ); /* the data goes to and from memory */
     REFUSE(conn, FUSE_CAP_SPLICE_WRITE);
     REFUSE(conn, FUSE_CAP_SPLICE_MOVE);
     REFUSE(conn, FUSE_CAP_HANDLE_KILLPRIV); /* V2 is meant; that of the older one is not done */

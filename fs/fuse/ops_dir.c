@@ -47,31 +47,27 @@ struct listing {
     size_t used, size;
 };
 
-static bool is_dot_or_dotdot(const char *name)
-{
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
-static bool add_entry(void *arg, const char *name, const struct stat *st, uint64_t next)
+static bool add_entry(void *arg, const struct fs_dirent *d)
 {
     struct listing *l = arg;
     size_t room = l->size - l->used;
-    size_t need = fuse_add_direntry(l->req, l->p + l->used, room, name, st, (off_t)next);
+    size_t need = fuse_add_direntry(l->req, l->p + l->used, room, d->name, d->st, (off_t)d->next);
     if (need > room)
         return false;
     l->used += need;
     return true;
 }
 
-/* "." and ".." get inode 0 in the entry (not in the listing): no reference goes to the kernel. */
-static bool add_entry_plus(void *arg, const char *name, const struct stat *st, uint64_t next)
+/* What was not looked up gets inode 0 in the entry (not in the listing): to the kernel it is a name
+ * only, and no reference goes there. */
+static bool add_entry_plus(void *arg, const struct fs_dirent *d)
 {
     struct listing *l = arg;
-    struct fuse_entry_param e = reply_entry_of(fs_of(l->req), st);
+    struct fuse_entry_param e = reply_entry_of(fs_of(l->req), d->st);
     size_t room = l->size - l->used;
-    if (is_dot_or_dotdot(name))
+    if (!d->looked_up)
         e.ino = 0;
-    size_t need = fuse_add_direntry_plus(l->req, l->p + l->used, room, name, &e, (off_t)next);
+    size_t need = fuse_add_direntry_plus(l->req, l->p + l->used, room, d->name, &e, (off_t)d->next);
     if (need > room)
         return false;
     l->used += need;
@@ -98,7 +94,8 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, const s
 {
     struct fs *fs = fs_of(req);
     struct listing l = {req, reply_buffer(size), 0, size};
-    int r = fs_readdir(fs, h->dir, (uint64_t)off, plus, plus ? add_entry_plus : add_entry, &l);
+    int r = plus ? fs_readdir(fs, h->dir, (uint64_t)off, FS_DIR_PLUS_NEW, add_entry_plus, &l)
+                 : fs_readdir(fs, h->dir, (uint64_t)off, FS_DIR_NAMES, add_entry, &l);
     if (l.used > 0 && !h->noatime)
         fs_accessed(fs, ino);
     if (r < 0 && l.used == 0)

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "fixture.h"
 
@@ -11,23 +12,25 @@ struct got {
     char names[MAX][16];
     uint64_t next[MAX];
     struct stat st[MAX];
+    bool looked_up[MAX];
     int count, limit;
 };
 static struct got got;
 
-static bool take(void *arg, const char *name, const struct stat *st, uint64_t next)
+static bool take(void *arg, const struct fs_dirent *e)
 {
     struct got *g = arg;
     if (g->count == g->limit)
         return false;
-    snprintf(g->names[g->count], sizeof g->names[0], "%s", name);
-    g->st[g->count] = *st;
-    g->next[g->count++] = next;
+    snprintf(g->names[g->count], sizeof g->names[0], "%s", e->name);
+    g->st[g->count] = *e->st;
+    g->looked_up[g->count] = e->looked_up;
+    g->next[g->count++] = e->next;
     return true;
 }
 
 /* The next entries, at most `limit`; returns the position behind them. */
-static uint64_t list(struct fs_dir *d, uint64_t off, int limit, bool plus)
+static uint64_t list(struct fs_dir *d, uint64_t off, int limit, enum fs_dir_plus plus)
 {
     got.limit = got.count + limit;
     int before = got.count;
@@ -71,13 +74,13 @@ START_TEST(an_empty_directory_has_two_entries)
 {
     uint64_t d = make_dir(FS_ROOT, "d");
     struct fs_dir *open = open_dir(d);
-    uint64_t end = list(open, 0, 10, false);
+    uint64_t end = list(open, 0, 10, FS_DIR_NAMES);
     ck_assert_int_eq(got.count, 2);
     ck_assert_str_eq(got.names[0], ".");
     ck_assert_uint_eq(got.st[0].st_ino, d);
     ck_assert_str_eq(got.names[1], "..");
     ck_assert_uint_eq(got.st[1].st_ino, FS_ROOT);
-    list(open, end, 10, false);
+    list(open, end, 10, FS_DIR_NAMES);
     ck_assert_int_eq(got.count, 2);
     fs_closedir(fs, open);
     ck_assert_int_eq(fs_opendir(fs, make_file(FS_ROOT, "f"), &open), -ENOTDIR);
@@ -110,7 +113,7 @@ START_TEST(a_listing_goes_on_from_any_position_it_gave)
     struct random r = {random_seed()};
     struct fs_dir *open = open_dir(d);
     static struct got all;
-    list(open, 0, MAX, false);
+    list(open, 0, MAX, FS_DIR_NAMES);
     all = got;
     for (int i = 0; i < 300; i++) {
         int at = (int)random_below(&r, 1002), n = 1 + (int)random_below(&r, 40);
@@ -157,7 +160,7 @@ START_TEST(a_directory_can_be_emptied_while_it_is_read)
     struct fs_dir *open = open_dir(d);
     uint64_t off = 0, then;
     int done = 0;
-    while ((then = list(open, off, 50, false)) != off) {
+    while ((then = list(open, off, 50, FS_DIR_NAMES)) != off) {
         off = then;
         for (; done < got.count; done++)
             if (got.names[done][0] == 'f')
@@ -172,13 +175,13 @@ START_TEST(rewinding_shows_what_is_new)
 {
     uint64_t d = make_many(5);
     struct fs_dir *open = open_dir(d);
-    uint64_t off = list(open, 0, 100, false);
+    uint64_t off = list(open, 0, 100, FS_DIR_NAMES);
     make_file(d, "a-new");
     fs_unlink(fs, d, name_of(0));
     got.count = 0;
-    list(open, off, 100, false);
+    list(open, off, 100, FS_DIR_NAMES);
     ck_assert_int_eq(got.count, 0);
-    list(open, 0, 100, false);
+    list(open, 0, 100, FS_DIR_NAMES);
     ck_assert_int_eq(times("a-new"), 1);
     ck_assert_int_eq(times(name_of(0)), 0);
     ck_assert_int_eq(got.count, 7);
@@ -192,7 +195,7 @@ START_TEST(types_are_told_without_a_lookup)
     struct stat st;
     ck_assert_int_eq(fs_link(fs, f, d, "c", &st), 0);
     struct fs_dir *open = open_dir(d);
-    list(open, 0, 100, false);
+    list(open, 0, 100, FS_DIR_NAMES);
     ck_assert_int_eq(got.count, 5);
     ck_assert(got.st[2].st_ino == f && S_ISREG(got.st[2].st_mode));
     ck_assert(got.st[3].st_ino == sub && S_ISDIR(got.st[3].st_mode));
@@ -211,7 +214,7 @@ START_TEST(plus_gives_a_reference_to_each_entry_that_is_taken)
 {
     uint64_t d = make_many(10);
     struct fs_dir *open = open_dir(d);
-    list(open, 0, 6, true); /* the seventh is offered and not taken */
+    list(open, 0, 6, FS_DIR_PLUS); /* the seventh is offered and not taken */
     fs_closedir(fs, open);
     for (int i = 0; i < 10; i++) {
         uint64_t ino = find(d, name_of(i));
@@ -238,7 +241,7 @@ START_TEST(plus_shows_attributes_as_they_are)
     struct fs_dir *open = open_dir(d);
     for (int round = 0; round < 2; round++) { /* from memory, and from the store */
         got.count = 0;
-        list(open, 0, 100, true);
+        list(open, 0, 100, FS_DIR_PLUS);
         ck_assert_int_eq(got.count, 5);
         ck_assert_int_eq(got.st[2].st_size, 2);
         ck_assert_int_eq(got.st[3].st_size, 5);
@@ -253,15 +256,15 @@ START_TEST(plus_shows_attributes_as_they_are)
 END_TEST
 
 /* At the first entry the next two go: one moves, one is another file from now on. */
-static bool take_and_change(void *arg, const char *name, const struct stat *st, uint64_t next)
+static bool take_and_change(void *arg, const struct fs_dirent *e)
 {
     uint64_t d = *(uint64_t *)arg;
-    if (strcmp(name, "a") == 0) {
+    if (strcmp(e->name, "a") == 0) {
         ck_assert_int_eq(fs_rename(fs, d, "b", d, "a-moved", 0), 0);
         ck_assert_int_eq(fs_unlink(fs, d, "c"), 0);
         make_file(d, "c");
     }
-    return take(&got, name, st, next);
+    return take(&got, e);
 }
 
 START_TEST(plus_never_joins_a_name_with_what_it_no_longer_names)
@@ -271,12 +274,124 @@ START_TEST(plus_never_joins_a_name_with_what_it_no_longer_names)
     uint64_t b = make_file(d, "b"), c = make_file(d, "c");
     struct fs_dir *open = open_dir(d);
     got.limit = MAX;
-    ck_assert_int_eq(fs_readdir(fs, open, 0, true, take_and_change, &d), 0);
+    ck_assert_int_eq(fs_readdir(fs, open, 0, FS_DIR_PLUS, take_and_change, &d), 0);
     ck_assert_int_eq(times("a"), 1);
     ck_assert_int_eq(times("b"), 0);
     for (int i = 0; i < got.count; i++)
         ck_assert(got.st[i].st_ino != c && got.st[i].st_ino != b);
     fs_closedir(fs, open);
+}
+END_TEST
+
+/* ---- for a caller that keeps what it was told */
+
+/* How many entries of a whole listing were looked up. All are told with number and type. */
+static int looked_up_anew(uint64_t dir, int entries)
+{
+    struct fs_dir *open = open_dir(dir);
+    int n = 0;
+    list(open, 0, MAX, FS_DIR_PLUS_NEW);
+    fs_closedir(fs, open);
+    ck_assert_int_eq(got.count, entries + 2);
+    for (int i = 2; i < got.count; i++) {
+        struct stat st;
+        ck_assert_int_eq(fs_lookup(fs, dir, got.names[i], &st), 0);
+        ck_assert_uint_eq(got.st[i].st_ino, st.st_ino);
+        ck_assert_uint_eq(got.st[i].st_mode & S_IFMT, st.st_mode & S_IFMT);
+        fs_forget(fs, st.st_ino, got.looked_up[i] ? 2 : 1);
+        n += got.looked_up[i];
+    }
+    return n;
+}
+
+/* Until the last sign that something is dropped counts no more. */
+static void wait_for_trust(void)
+{
+    usleep(1100 * 1000);
+}
+
+START_TEST(new_gives_references_only_to_what_the_caller_has_none_to)
+{
+    uint64_t d = make_dir(FS_ROOT, "d"), kept = make_file(d, "kept");
+    make_dir(d, "kept-too");
+    struct stat st;
+    fs_forget(fs, make_file(d, "other"), 1);
+    wait_for_trust();
+    struct fs_dir *open = open_dir(d);
+    list(open, 0, MAX, FS_DIR_PLUS_NEW);
+    fs_closedir(fs, open);
+    ck_assert(!got.looked_up[2] && !got.looked_up[3] && got.looked_up[4]);
+    ck_assert_uint_eq(got.st[2].st_ino, kept);
+    ck_assert_uint_eq(got.st[2].st_mode, S_IFREG | 0644);
+    ck_assert(S_ISDIR(got.st[3].st_mode));
+    uint64_t other = got.st[4].st_ino;
+    ck_assert_int_eq(fs_getattr(fs, other, &st), 0);
+    fs_forget(fs, other, 1);
+    ck_assert(!in_memory(other));
+    fs_forget(fs, kept, 1); /* its only reference */
+    ck_assert(!in_memory(kept));
+}
+END_TEST
+
+START_TEST(new_gives_all_where_an_inode_with_a_name_was_forgotten)
+{
+    uint64_t d = make_dir(FS_ROOT, "d"), a = make_file(d, "a");
+    make_file(d, "b");
+    fs_forget(fs, a, 1);
+    ck_assert_int_eq(looked_up_anew(d, 2), 2);
+}
+END_TEST
+
+START_TEST(new_gives_all_where_a_name_is_asked_for_again)
+{
+    uint64_t d = make_dir(FS_ROOT, "d");
+    make_file(d, "a");
+    make_file(d, "b");
+    struct fs_dir *open = open_dir(d);
+    list(open, 0, MAX, FS_DIR_PLUS_NEW);
+    ck_assert(!got.looked_up[2] && !got.looked_up[3]);
+    find(d, "b"); /* the name is dropped, the inode is not */
+    got.count = 0;
+    list(open, 0, MAX, FS_DIR_PLUS_NEW);
+    ck_assert(got.looked_up[2] && got.looked_up[3]);
+    wait_for_trust();
+    got.count = 0;
+    list(open, 0, MAX, FS_DIR_PLUS_NEW);
+    ck_assert(!got.looked_up[2] && !got.looked_up[3]);
+    fs_closedir(fs, open);
+}
+END_TEST
+
+START_TEST(new_trusts_on_where_files_are_removed)
+{
+    uint64_t d = make_dir(FS_ROOT, "d"), a = make_file(d, "a");
+    make_file(d, "b");
+    ck_assert_int_eq(fs_unlink(fs, d, "a"), 0);
+    fs_forget(fs, a, 1);
+    ck_assert_int_eq(looked_up_anew(d, 1), 0);
+}
+END_TEST
+
+START_TEST(new_trusts_on_where_an_entry_was_not_taken)
+{
+    uint64_t d = make_many(1);
+    make_file(d, "kept");
+    wait_for_trust();
+    struct fs_dir *open = open_dir(d);
+    list(open, 0, 2, FS_DIR_PLUS_NEW); /* the third is offered */
+    fs_closedir(fs, open);
+    ck_assert_int_eq(looked_up_anew(d, 2), 1);
+}
+END_TEST
+
+/* With two names the caller may have the inode by the other one. */
+START_TEST(new_looks_up_what_has_several_names)
+{
+    uint64_t d = make_dir(FS_ROOT, "d"), a = make_file(d, "a");
+    struct stat st;
+    ck_assert_int_eq(fs_link(fs, a, d, "b", &st), 0);
+    make_file(d, "c");
+    ck_assert_int_eq(looked_up_anew(d, 3), 2);
 }
 END_TEST
 
@@ -296,6 +411,12 @@ int main(void)
     tcase_add_test(tc, plus_gives_a_reference_to_each_entry_that_is_taken);
     tcase_add_test(tc, plus_shows_attributes_as_they_are);
     tcase_add_test(tc, plus_never_joins_a_name_with_what_it_no_longer_names);
+    tcase_add_test(tc, new_gives_references_only_to_what_the_caller_has_none_to);
+    tcase_add_test(tc, new_gives_all_where_an_inode_with_a_name_was_forgotten);
+    tcase_add_test(tc, new_gives_all_where_a_name_is_asked_for_again);
+    tcase_add_test(tc, new_trusts_on_where_files_are_removed);
+    tcase_add_test(tc, new_trusts_on_where_an_entry_was_not_taken);
+    tcase_add_test(tc, new_looks_up_what_has_several_names);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -288,8 +288,8 @@ void fs_closedir(struct fs *fs, struct fs_dir *d)
 }
 
 /* Positions behind the two dots are those of the entries, which only grow. */
-int fs_readdir(struct fs *fs, struct fs_dir *d, uint64_t off, bool plus, fs_dir_each each,
-               void *arg)
+int fs_readdir(struct fs *fs, struct fs_dir *d, uint64_t off, enum fs_dir_plus plus,
+               fs_dir_each each, void *arg)
 {
     (void)plus;
     pthread_mutex_lock(&fs->mu);
@@ -297,13 +297,13 @@ int fs_readdir(struct fs *fs, struct fs_dir *d, uint64_t off, bool plus, fs_dir_
     struct entry *ring = &dir->entries, *e = ring->next;
     bool go = true;
     if (off == 0)
-        go = each(arg, ".", &dir->st, 1);
+        go = each(arg, &(struct fs_dirent){".", &dir->st, 1, false});
     if (go && off <= 1)
-        go = each(arg, "..", &dir->st, 2);
+        go = each(arg, &(struct fs_dirent){"..", &dir->st, 2, false});
     while (e != ring && e->position + 2 <= off)
         e = e->next;
     for (; go && e != ring; e = e->next)
-        go = each(arg, e->name, &get(fs, e->ino)->st, e->position + 2);
+        go = each(arg, &(struct fs_dirent){e->name, &get(fs, e->ino)->st, e->position + 2, true});
     pthread_mutex_unlock(&fs->mu);
     return 0;
 }
