@@ -48,7 +48,7 @@ struct result {
     uint64_t disk_bytes;  /* handed to the disk, until the store was closed */
     uint64_t space_bytes; /* of the folder after the run */
     uint64_t peak_kib;
-    double p50_us, p99_us; /* of each operation, or of the plain writers; 0: not taken */
+    double p50_us, p99_us, max_us; /* of each operation, or of the plain writers; 0: not taken */
     bool done;
 };
 

@@ -76,6 +76,11 @@ static double p99(const struct result *r)
     return r->p99_us;
 }
 
+static double longest(const struct result *r)
+{
+    return r->max_us;
+}
+
 typedef double (*figure)(const struct result *r);
 
 static struct spread of_engine(const struct report *r, int engine, figure f)
@@ -145,12 +150,13 @@ struct report *report_open(const struct settings *s)
     say(r,
         "Medians; a ratio is ours / theirs in the same round: median (lowest to highest). CPU: "
         "microseconds an operation,\nall threads; disk: bytes written for each byte put, until "
-        "closed; space of the folder and peak memory in MiB.\n\n%-16s %-8s %11s %8s %8s %8s %6s "
-        "%7s %6s  %s\n",
-        "", "", "ops/s", "CPU us", "p50 us", "p99 us", "disk", "space", "memory",
+        "closed; space of the folder and peak memory in MiB.\n\n%-16s %-8s %11s %8s %8s %8s %8s "
+        "%6s %7s %6s  %s\n",
+        "", "", "ops/s", "CPU us", "p50 us", "p99 us", "max us", "disk", "space", "memory",
         "ours / theirs: ops/s and CPU");
-    fprintf(r->csv, "workload,engine,round,ops,seconds,ops_per_second,cpu_us_per_op,p50_us,p99_us,"
-                    "put_bytes,disk_bytes,space_bytes,peak_kib\n");
+    fprintf(r->csv,
+            "workload,engine,round,ops,seconds,ops_per_second,cpu_us_per_op,p50_us,p99_us,max_us,"
+            "put_bytes,disk_bytes,space_bytes,peak_kib\n");
     return r;
 }
 
@@ -158,9 +164,9 @@ void report_run(struct report *r, const struct workload *w, int engine, long rou
                 const struct result *x)
 {
     r->all[w - workloads][round][engine] = *x;
-    fprintf(r->csv, "%s,%s,%ld,%llu,%.6f,%.1f,%.4f,%.2f,%.2f,%llu,%llu,%llu,%llu\n", w->name,
+    fprintf(r->csv, "%s,%s,%ld,%llu,%.6f,%.1f,%.4f,%.2f,%.2f,%.2f,%llu,%llu,%llu,%llu\n", w->name,
             engines[engine]->name, round + 1, (unsigned long long)x->ops, x->seconds, rate(x),
-            cpu_per_op(x), x->p50_us, x->p99_us, (unsigned long long)x->put_bytes,
+            cpu_per_op(x), x->p50_us, x->p99_us, x->max_us, (unsigned long long)x->put_bytes,
             (unsigned long long)x->disk_bytes, (unsigned long long)x->space_bytes,
             (unsigned long long)x->peak_kib);
     fflush(r->csv);
@@ -190,6 +196,7 @@ void report_workload(struct report *r, const struct workload *w)
         say_figure(r, e, cpu_per_op, 8, 2);
         say_figure(r, e, p50, 8, 1);
         say_figure(r, e, p99, 8, 1);
+        say_figure(r, e, longest, 8, 0);
         say_figure(r, e, written_per_byte, 6, 2);
         say_figure(r, e, space_mib, 7, 1);
         say_figure(r, e, peak_mib, 6, 1);
@@ -197,7 +204,8 @@ void report_workload(struct report *r, const struct workload *w)
             say(r, "  %5.2f (%.2f to %.2f), CPU %.2f", ratio.median, ratio.low, ratio.high,
                 cpu.median);
         if (e > 0 && against(r, e, p50).count)
-            say(r, ", p50 %.2f, p99 %.2f", against(r, e, p50).median, against(r, e, p99).median);
+            say(r, ", p50 %.2f, p99 %.2f, max %.2f", against(r, e, p50).median,
+                against(r, e, p99).median, against(r, e, longest).median);
         say(r, "\n");
     }
     fprintf(r->ratios, "\n");

@@ -121,7 +121,7 @@ static int compare_times(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* p50 and p99 of the parts in `from`..`to`. */
+/* p50, p99 and the longest of the parts in `from`..`to`. */
 static void set_latency(struct work *w, const struct part *parts, int from, int to)
 {
     struct buf all = BUF_INIT;
@@ -133,6 +133,7 @@ static void set_latency(struct work *w, const struct part *parts, int from, int 
         qsort(all.data, n, sizeof *ns, compare_times);
         w->result.p50_us = ns[n / 2] / 1e3;
         w->result.p99_us = ns[n * 99 / 100] / 1e3;
+        w->result.max_us = ns[n - 1] / 1e3;
     }
     buf_free(&all);
 }
@@ -145,6 +146,8 @@ static void count_part(struct part *p)
 }
 
 /* ---- limited by a count */
+
+enum { LONG = 20 };
 
 static void fill_in_order(struct work *w)
 {
@@ -161,6 +164,20 @@ static void fill_anywhere(struct work *w)
     start_part(&p, w, 0);
     for (long i = 0; i < w->num; i++)
         put(&p, any_number(&p), false);
+    count_part(&p);
+}
+
+/* More than the background carries away meanwhile: the writer has to be held up. */
+static void fill_for_long(struct work *w)
+{
+    struct part p;
+    start_part(&p, w, 0);
+    for (long i = 0; i < w->num * LONG; i++) {
+        time_from_here(&p);
+        put(&p, any_number(&p), false);
+        time_to_here(&p);
+    }
+    set_latency(w, &p, 0, 1);
     count_part(&p);
 }
 
@@ -424,6 +441,10 @@ const struct workload workloads[] = {
     {.name = "fillseq", .run = fill_in_order, .what = "puts, keys ascending"},
     {.name = "fillrandom", .run = fill_anywhere, .what = "puts of random keys"},
     {.name = "overwrite", .run = fill_anywhere, .filled = true, .what = "the same, all keys there"},
+    {.name = "waits",
+     .run = fill_for_long,
+     .filled = true,
+     .what = "overwrite, 20 times as long, each put timed"},
     {.name = "deleteseq", .run = delete_in_order, .filled = true, .what = "deletes, ascending"},
     {.name = "fill100K",
      .run = fill_anywhere,
