@@ -240,6 +240,16 @@ ssize_t fs_copy(struct fs *fs, uint64_t from, uint64_t from_off, uint64_t to, ui
     return -EOPNOTSUPP;
 }
 
+void fs_accessed(struct fs *fs, uint64_t ino)
+{
+    (void)fs, (void)ino;
+}
+
+void fs_store_atime(struct fs *fs, uint64_t ino)
+{
+    (void)fs, (void)ino;
+}
+
 uint32_t fs_generation(const struct fs *fs)
 {
     (void)fs;
