@@ -98,8 +98,8 @@ static long inodes(void)
     return (long)(st.f_files - st.f_ffree);
 }
 
-/* On the disk below others make files as well, so it says nothing. A file that goes is counted until
- * the kernel has let go of it, a moment later. */
+/* On the disk below others make files as well, so it says nothing. A file that goes is counted
+ * until the kernel has let go of it, a moment later. */
 static bool become_inodes(long wanted)
 {
     for (int i = 0; i < 200; i++) {
