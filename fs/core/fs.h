@@ -25,7 +25,7 @@
 #define FS_ROOT 1
 #define FS_NAME_MAX 255
 #define FS_SYMLINK_MAX 4095
-#define FS_LINK_MAX 1000000000u
+#define FS_LINK_MAX 1000000000u /* of a file, and of a directory by those in it: then -EMLINK */
 #define FS_BLOCK 4096
 
 struct fs;

@@ -143,6 +143,12 @@ static void count_names(struct end *from, struct end *to, unsigned flags, struct
     f->mtime = f->ctime = t->mtime = t->ctime = now;
 }
 
+/* Directories that come count as links. */
+static bool gets_too_many_links(const struct end *e)
+{
+    return e->next_dir.nlink > FS_LINK_MAX && e->next_dir.nlink > e->dir->inode.nlink;
+}
+
 static int commit_rename(struct fs *fs, struct end *from, struct end *to, unsigned flags)
 {
     struct timespec now = fs_now();
@@ -150,6 +156,8 @@ static int commit_rename(struct fs *fs, struct end *from, struct end *to, unsign
     struct change c;
     bool exchange = flags & RENAME_EXCHANGE;
     count_names(from, to, flags, now);
+    if (gets_too_many_links(from) || gets_too_many_links(to))
+        return -EMLINK;
     change_begin(&c, fs);
     if (exchange) {
         put_moved(&c, to->n, &next_to, from, now);
