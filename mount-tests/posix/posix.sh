@@ -27,7 +27,7 @@ posix_writeback() {
     options=$options,writeback
     remount
     say "$1 on the mount, with writeback"
-    run_on mount "$mp" "$1"
+    POSIX_WRITEBACK=1 run_on mount "$mp" "$1"
     options=$before
     remount
 }

@@ -2,6 +2,7 @@
 #include "posix.h"
 
 #include <dirent.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -375,6 +376,221 @@ START_TEST(rename_of_two_names_of_one_file_changes_nothing)
 }
 END_TEST
 
+/* ---- both ends of a name */
+
+START_TEST(rename_changes_mtime_and_ctime_of_both_folders_and_ctime_of_what_moves)
+{
+    ok(mkdir("from", 0755));
+    ok(mkdir("to", 0755));
+    make_file("from/file", "");
+    ok(mkdir("from/dir", 0755));
+    struct stat file = age("from/file"), dir = age("from/dir"), from = age("from"), to = age("to");
+    ok(rename("from/file", "to/file"));
+    changes(file, "to/file", C);
+    changes(from, "from", M | C);
+    changes(to, "to", M | C);
+    from = age("from"), to = age("to");
+    ok(rename("from/dir", "to/dir"));
+    changes(dir, "to/dir", C); /* its ".." is another one; what is in it is not */
+    changes(from, "from", M | C);
+    changes(to, "to", M | C);
+}
+END_TEST
+
+START_TEST(exchanging_changes_ctime_of_both_and_their_folders)
+{
+    ok(mkdir("a", 0755));
+    ok(mkdir("b", 0755));
+    make_file("a/one", "");
+    ok(mkdir("b/two", 0755));
+    struct stat one = age("a/one"), two = age("b/two"), a = age("a"), b = age("b");
+    ok(renameat2(AT_FDCWD, "a/one", AT_FDCWD, "b/two", RENAME_EXCHANGE));
+    changes(one, "b/two", C);
+    changes(two, "a/one", C);
+    changes(a, "a", M | C);
+    changes(b, "b", M | C);
+}
+END_TEST
+
+START_TEST(link_changes_the_file_and_the_folder_of_the_new_name_alone)
+{
+    ok(mkdir("old", 0755));
+    ok(mkdir("new", 0755));
+    make_file("old/file", "");
+    struct stat file = age("old/file"), from = age("old"), to = age("new");
+    ok(link("old/file", "new/second"));
+    changes(file, "old/file", C);
+    changes(from, "old", 0);
+    changes(to, "new", M | C);
+    file = age("old/file"), from = age("old"), to = age("new");
+    ok(unlink("old/file"));
+    changes(file, "new/second", C);
+    changes(from, "old", M | C);
+    changes(to, "new", 0);
+}
+END_TEST
+
+START_TEST(an_open_file_without_a_name_has_ctime_of_losing_it)
+{
+    struct stat before = aged_file("file"), now;
+    int fd = open("file", O_RDWR);
+    ok(unlink("file"));
+    ok(fstat(fd, &now));
+    ck_assert(same(now.st_atim, before.st_atim) && same(now.st_mtim, before.st_mtim));
+    ck_assert(!same(now.st_ctim, before.st_ctim));
+    wait_ms(20);
+    ok(write(fd, "x", 1));
+    before = now;
+    ok(fstat(fd, &now));
+    ck_assert(!same(now.st_mtim, before.st_mtim) && !same(now.st_ctim, before.st_ctim));
+}
+END_TEST
+
+/* ---- more of content */
+
+START_TEST(truncate_to_the_same_size_changes_mtime_and_ctime)
+{
+    struct stat st = aged_file("file");
+    ok(truncate("file", 4));
+    /* The kernel that collects writes keeps times itself, and sees no change here. */
+    changes(st, "file", getenv("POSIX_WRITEBACK") ? 0 : M | C);
+}
+END_TEST
+
+START_TEST(fallocate_changes_mtime_and_ctime)
+{
+    static const struct {
+        int mode;
+        off_t off, len;
+    } cases[] = {
+        {0, 0, 8192},
+        {FALLOC_FL_KEEP_SIZE, 100000, 4096},
+        {FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096},
+        {FALLOC_FL_ZERO_RANGE, 1, 2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct stat st = aged_file("file");
+        int fd = open("file", O_RDWR);
+        int rc = fallocate(fd, cases[i].mode, cases[i].off, cases[i].len);
+        ck_assert_msg(rc == 0 || errno == EOPNOTSUPP, "number %zu: %s", i, strerrorname_np(errno));
+        ok(close(fd));
+        int got = changed_since(&st, "file");
+        ck_assert_msg(rc || got == (M | C), "number %zu: %d", i, got);
+    }
+}
+END_TEST
+
+START_TEST(copy_file_range_changes_mtime_and_ctime_of_the_target_alone)
+{
+    struct stat from = aged_file("from"), to = aged_file("to");
+    int in = open("from", O_RDONLY), out = open("to", O_WRONLY);
+    ck_assert_int_eq(copy_file_range(in, NULL, out, NULL, 4, 0), 4);
+    ok(close(in));
+    ok(close(out));
+    changes(to, "to", M | C);
+    ck_assert_int_eq(changed_since(&from, "from") & ~A, 0);
+}
+END_TEST
+
+START_TEST(a_mapping_that_is_written_twice_counts_twice)
+{
+    aged_file("file");
+    int fd = open("file", O_RDWR);
+    char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    ck_assert_ptr_ne(p, MAP_FAILED);
+    for (int i = 0; i < 2; i++) {
+        struct stat st = age("file");
+        p[i] = 'T';
+        ok(msync(p, 4096, MS_SYNC));
+        ck_assert_int_eq(changed_since(&st, "file") & (M | C), M | C);
+    }
+    ok(munmap(p, 4096));
+    ok(close(fd));
+}
+END_TEST
+
+/* ---- attributes that stay as they are, and of other kinds */
+
+START_TEST(chown_to_the_same_owner_changes_ctime_and_minus_one_too_or_nothing)
+{
+    struct stat st = aged_file("file");
+    ok(chown("file", st.st_uid, st.st_gid));
+    changes(st, "file", C);
+    st = age("file");
+    ok(chown("file", (uid_t)-1, (gid_t)-1));
+    ck_assert_int_eq(changed_since(&st, "file") & ~C, 0); /* POSIX leaves it open */
+}
+END_TEST
+
+START_TEST(folders_symlinks_and_fifos_have_ctime_of_their_owner_and_mode)
+{
+    ok(mkfifo("fifo", 0644));
+    ok(symlink("nowhere", "link"));
+    struct stat dir = aged_folder("dir"), fifo = age("fifo"), link = age("link");
+    ok(chmod("dir", 0700));
+    changes(dir, "dir", C);
+    dir = age("dir");
+    ok(chown("dir", ALICE, ALICE));
+    changes(dir, "dir", C);
+    ok(chmod("fifo", 0600));
+    changes(fifo, "fifo", C);
+    ok(lchown("link", ALICE, ALICE));
+    changes(link, "link", C);
+    const struct timespec t[2] = {{5, 0}, {0, UTIME_OMIT}};
+    link = age("link");
+    ok(utimensat(AT_FDCWD, "link", t, AT_SYMLINK_NOFOLLOW));
+    changes(link, "link", A | C);
+}
+END_TEST
+
+START_TEST(setting_an_attribute_to_what_it_is_changes_ctime_and_failing_to_nothing)
+{
+    make_file("file", "");
+    ok(setxattr("file", "user.x", "x", 1, 0));
+    struct stat st = age("file");
+    ok(setxattr("file", "user.x", "y", 1, XATTR_REPLACE));
+    changes(st, "file", C);
+    st = age("file");
+    fails(setxattr("file", "user.x", "x", 1, XATTR_CREATE), EEXIST);
+    fails(removexattr("file", "user.none"), ENODATA);
+    changes(st, "file", 0);
+    st = aged_folder("dir");
+    ok(setxattr("dir", "user.x", "x", 1, 0));
+    changes(st, "dir", C);
+}
+END_TEST
+
+START_TEST(a_write_that_takes_suid_and_one_that_does_not_change_the_same_times)
+{
+    make_file("file", "text");
+    ok(chown("file", ALICE, ALICE));
+    ok(chmod("file", 04755));
+    struct stat st = age("file");
+    become(ALICE, ALICE, 0);
+    int fd = open("file", O_WRONLY);
+    ok(write(fd, "x", 1));
+    ok(close(fd));
+    become_root();
+    changes(st, "file", M | C);
+}
+END_TEST
+
+START_TEST(ctime_never_goes_back_and_cannot_be_set)
+{
+    make_file("file", "");
+    struct timespec before = stat_of("file").st_ctim;
+    for (int i = 0; i < 5; i++) {
+        const struct timespec t[2] = {{1000 * i, 0}, {4000000000 + i, 0}};
+        wait_ms(12);
+        ok(utimensat(AT_FDCWD, "file", t, 0));
+        struct timespec now = stat_of("file").st_ctim;
+        ck_assert(now.tv_sec > before.tv_sec ||
+                  (now.tv_sec == before.tv_sec && now.tv_nsec > before.tv_nsec));
+        before = now;
+    }
+}
+END_TEST
+
 /* ---- utimensat */
 
 START_TEST(times_are_kept_to_the_nanosecond)
@@ -516,4 +732,16 @@ RUN("times", what_is_new_has_all_times_of_its_making,
     utimensat_changes_ctime, no_times_mean_now, a_symlink_has_times_of_its_own,
     futimens_works_on_a_file_open_to_read_and_one_without_a_name,
     a_write_does_not_take_back_times_set_after_it, statx_tells_when_a_file_was_made,
-    reading_changes_nothing_but_atime, O_NOATIME_and_fsync_and_looking_change_nothing)
+    reading_changes_nothing_but_atime, O_NOATIME_and_fsync_and_looking_change_nothing,
+    rename_changes_mtime_and_ctime_of_both_folders_and_ctime_of_what_moves,
+    exchanging_changes_ctime_of_both_and_their_folders,
+    link_changes_the_file_and_the_folder_of_the_new_name_alone,
+    an_open_file_without_a_name_has_ctime_of_losing_it,
+    truncate_to_the_same_size_changes_mtime_and_ctime, fallocate_changes_mtime_and_ctime,
+    copy_file_range_changes_mtime_and_ctime_of_the_target_alone,
+    a_mapping_that_is_written_twice_counts_twice,
+    chown_to_the_same_owner_changes_ctime_and_minus_one_too_or_nothing,
+    folders_symlinks_and_fifos_have_ctime_of_their_owner_and_mode,
+    setting_an_attribute_to_what_it_is_changes_ctime_and_failing_to_nothing,
+    a_write_that_takes_suid_and_one_that_does_not_change_the_same_times,
+    ctime_never_goes_back_and_cannot_be_set)
