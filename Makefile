@@ -35,7 +35,7 @@ MOUNT_C := $(sort $(wildcard mount-tests/*.c))
 
 OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 UNIT_BIN := $(patsubst %.c,$(BUILD)/%,$(STORE_TESTS) $(FS_TESTS))
-POSIX_HELP := mount-tests/posix/posix.c
+POSIX_HELP := mount-tests/posix/posix.c store/tests/run_suite.c
 POSIX_C := $(filter-out $(POSIX_HELP),$(sort $(wildcard mount-tests/posix/*.c)))
 MOUNT_BIN := $(patsubst %.c,$(BUILD)/%,$(MOUNT_C) $(POSIX_C)) $(BUILD)/mount-tests/random_ops
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../store/tests/run_suite.h"
 #include "../core/acl.h"
 #include "fixture.h"
 
@@ -229,9 +230,5 @@ int main(void)
     tcase_add_test(tc, a_default_list_of_three_gives_a_mode_alone);
     tcase_add_test(tc, lists_go_with_what_they_are_of);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

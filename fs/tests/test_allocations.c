@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../store/tests/run_suite.h"
 #include "../../store/tests/temp_dir.h"
 #include "../core/fs.h"
 
@@ -147,10 +148,7 @@ int main(void)
     tcase_add_test(tc, no_operation_asks_for_memory_more_often_than_noted);
     suite_add_tcase(suite, tc);
     temp_dir_make();
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int result = run_suite(suite);
     temp_dir_remove();
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return result;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../store/tests/run_suite.h"
 #include "../format/count_format.h"
 #include "../format/garbage_format.h"
 #include "../format/inode_format.h"
@@ -139,9 +140,5 @@ int main(void)
     tcase_add_test(tc, a_count_of_inodes_that_is_wrong);
     tcase_add_test(tc, records_that_cannot_be_read_are_found);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../store/tests/run_suite.h"
 #include "check_store.h"
 #include "fixture.h"
 
@@ -399,9 +400,5 @@ int main(void)
     tcase_add_test(tc, files_made_side_by_side_are_all_there);
     tcase_add_test(tc, no_thread_brings_an_old_inode_back_into_memory);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "../../store/tests/env_sim.h"
+#include "../../store/tests/run_suite.h"
 #include "check_store.h"
 #include "fixture.h"
 
@@ -512,9 +513,5 @@ int main(void)
     tcase_add_test(tc, every_change_of_an_inode_is_waited_for);
     tcase_add_test(tc, random_changes_agree_with_an_array);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

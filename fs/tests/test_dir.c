@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../../store/tests/run_suite.h"
 #include "fixture.h"
 
 #define MAX 4000
@@ -418,9 +419,5 @@ int main(void)
     tcase_add_test(tc, new_trusts_on_where_an_entry_was_not_taken);
     tcase_add_test(tc, new_looks_up_what_has_several_names);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "../../store/tests/run_suite.h"
 #include "../format/garbage_format.h"
 #include "../format/inode_format.h"
 #include "../format/keys_format.h"
@@ -324,9 +325,5 @@ int main(void)
     tcase_add_test(tc, random_bytes_do_no_harm);
     tcase_add_test(tc, records_read_as_text);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

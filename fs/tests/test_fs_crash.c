@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "../../store/tests/env_sim.h"
+#include "../../store/tests/run_suite.h"
 #include "check_store.h"
 #include "model.h"
 
@@ -194,9 +195,5 @@ int main(void)
     tcase_add_loop_test(tc, making_a_filesystem_can_be_cut_at_any_call, 0, 3);
     tcase_add_loop_test(tc, a_big_truncation_can_be_cut_at_any_step, 0, 4);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

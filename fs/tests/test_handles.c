@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../store/tests/run_suite.h"
 #include "fixture.h"
 
 /* The inode by its number alone, with a reference. */
@@ -266,9 +267,5 @@ int main(void)
     tcase_add_test(tc, filesystems_have_generations_of_their_own);
     tcase_add_loop_test(tc, who_has_a_number_finds_the_inode_whatever_others_do, 0, 4);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

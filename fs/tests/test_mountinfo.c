@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "../../store/base/error.h"
+#include "../../store/tests/run_suite.h"
 #include "../fuse/mountinfo.h"
 
 static struct mount_entry parsed(const char *line)
@@ -122,7 +123,6 @@ int main(void)
 {
     Suite *suite = suite_create("mountinfo");
     TCase *tc = tcase_create("mountinfo");
-    SRunner *runner;
     tcase_set_timeout(tc, 20);
     tcase_add_test(tc, a_line_gives_device_mountpoint_type_and_source);
     tcase_add_test(tc, any_number_of_optional_fields_is_passed_over);
@@ -133,9 +133,5 @@ int main(void)
     tcase_add_test(tc, only_the_very_path_is_a_mountpoint);
     tcase_add_test(tc, the_running_system_s_table_is_read);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/sysmacros.h>
 
+#include "../../store/tests/run_suite.h"
 #include "check_store.h"
 #include "fixture.h"
 
@@ -612,9 +613,5 @@ int main(void)
     tcase_add_test(tc, numbers_are_never_given_again);
     tcase_add_test(tc, a_read_only_filesystem_changes_nothing);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

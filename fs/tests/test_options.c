@@ -3,6 +3,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include "../../store/tests/run_suite.h"
 #include "../cmd/options.h"
 
 static struct options o;
@@ -251,7 +252,6 @@ int main(void)
 {
     Suite *suite = suite_create("options");
     TCase *tc = tcase_create("options");
-    SRunner *runner;
     tcase_set_timeout(tc, 20);
     tcase_add_checked_fixture(tc, NULL, teardown);
     tcase_add_test(tc, store_and_mountpoint_are_taken_in_this_order);
@@ -271,9 +271,5 @@ int main(void)
     tcase_add_test(tc, sizes_have_units_of_1024);
     tcase_add_test(tc, what_is_no_size_changes_nothing);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../../store/tests/run_suite.h"
 #include "check_store.h"
 #include "fixture.h"
 
@@ -210,9 +211,5 @@ int main(void)
     tcase_add_test(tc, a_removed_directory_can_still_be_asked);
     tcase_add_test(tc, a_new_file_of_that_name_is_left_alone);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

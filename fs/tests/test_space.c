@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "../../store/tests/run_suite.h"
 #include "check_store.h"
 #include "fixture.h"
 
@@ -299,9 +300,5 @@ int main(void)
     tcase_add_test(tc, copies_between_files_and_within_one);
     tcase_add_test(tc, copies_are_bounded_and_checked);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "../../store/base/buf.h"
 #include "../../store/base/error.h"
+#include "../../store/tests/run_suite.h"
 #include "../cmd/status.h"
 
 static char dir[4096];
@@ -155,7 +156,6 @@ int main(void)
 {
     Suite *suite = suite_create("status");
     TCase *tc = tcase_create("status");
-    SRunner *runner;
     tcase_set_timeout(tc, 20);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_running_daemon_has_not_ended_and_tells_its_pid);
@@ -166,9 +166,5 @@ int main(void)
     tcase_add_test(tc, who_opened_the_file_waits_for_the_daemon_it_saw_and_not_for_the_next);
     tcase_add_test(tc, a_store_that_was_never_mounted_has_no_file);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../../store/tests/run_suite.h"
 #include "../core/fs.h"
 
 static char folder[] = "/tmp/skeinfs-timer.XXXXXX";
@@ -67,12 +68,9 @@ int main(void)
     tcase_add_test(tc, what_nobody_synced_is_durable_after_the_window);
     tcase_add_test(tc, within_a_long_window_nothing_is_synced_by_itself);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int result = run_suite(suite);
     char *rm = mem_printf("rm -rf '%s'", folder);
     int rc = system(rm);
     free(rm);
-    return failed || rc ? EXIT_FAILURE : EXIT_SUCCESS;
+    return rc ? EXIT_FAILURE : result;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../store/tests/run_suite.h"
 #include "fixture.h"
 
 static uint64_t f;
@@ -264,9 +265,5 @@ int main(void)
     tcase_add_test(tc, capabilities_go_with_the_content_and_the_owner);
     tcase_add_test(tc, capabilities_stay_with_the_rest_and_folders_keep_theirs);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -308,10 +308,11 @@ int main(int argc, char **argv)
         a_file_that_is_open_outlives_its_name_and_then_its_handle_is_ESTALE,
         handles_are_for_those_who_may_read_everything,
         a_handle_that_was_made_up_is_ESTALE_or_refused,
+        NULL,
     };
     if (argc > 3 && strcmp(argv[1], "keep") == 0)
         return keep(argv[2], argc - 3, argv + 3);
     if (argc == 3)
         return see_kept(argv[2], strcmp(argv[1], "gone") == 0);
-    return posix_run("handles", tests, sizeof tests / sizeof *tests);
+    return posix_run("handles", tests);
 }

@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "../../store/tests/run_suite.h"
+
 static char folder[32]; /* of the test that runs */
 
 void fails_(const char *call, long result, int wanted, const char *wanted_name, const char *file,
@@ -132,7 +134,7 @@ static void teardown(void)
     nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-int posix_run(const char *subject, const TTest *const *tests, size_t n)
+int posix_run(const char *subject, const TTest *const *tests)
 {
     char *start = getcwd(NULL, 0);
     setenv("POSIX_START", start, 1);
@@ -141,16 +143,5 @@ int posix_run(const char *subject, const TTest *const *tests, size_t n)
         printf("skipped: needs root, to be other users\n");
         return 77;
     }
-    Suite *suite = suite_create(subject);
-    TCase *tc = tcase_create(subject);
-    tcase_set_timeout(tc, 60);
-    tcase_add_checked_fixture(tc, setup, teardown);
-    for (size_t i = 0; i < n; i++)
-        tcase_add_test(tc, tests[i]);
-    suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests(subject, 60, setup, teardown, tests);
 }

@@ -40,12 +40,13 @@ char *path_of_length(size_t n, const char *name); /* ./././name; the caller free
 int in_child(int (*body)(void *arg), void *arg);
 void wait_ms(int ms);
 
-int posix_run(const char *subject, const TTest *const *tests, size_t n);
+/* Runs the tests, up to the first NULL; returns what main() returns. */
+int posix_run(const char *subject, const TTest *const *tests);
 #define RUN(subject, ...)                                                                          \
     int main(void)                                                                                 \
     {                                                                                              \
-        const TTest *const tests[] = {__VA_ARGS__};                                                \
-        return posix_run(subject, tests, sizeof tests / sizeof *tests);                            \
+        const TTest *const tests[] = {__VA_ARGS__, NULL};                                          \
+        return posix_run(subject, tests);                                                          \
     }
 
 #endif

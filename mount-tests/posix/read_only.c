@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
+#include "../../store/tests/run_suite.h"
+
 START_TEST(opening_to_write_is_EROFS)
 {
     fails(open("file", O_WRONLY), EROFS);
@@ -214,16 +216,7 @@ int main(void)
         programs_run,
         a_fifo_carries_bytes,
         statvfs_says_so,
+        NULL,
     };
-    Suite *suite = suite_create("read_only");
-    TCase *tc = tcase_create("read_only");
-    tcase_set_timeout(tc, 60);
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
-        tcase_add_test(tc, tests[i]);
-    suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests("read_only", 60, NULL, NULL, tests);
 }

@@ -12,6 +12,7 @@
 #include "../compact/background.h"
 #include "env_sim.h"
 #include "history.h"
+#include "run_suite.h"
 #include <check.h> /* last: it defines a macro `fail` */
 
 #define MANY 1000 /* so many tables in level 0 that nothing is compacted by itself */
@@ -278,9 +279,5 @@ int main(void)
     tcase_add_test(tc, compactions_of_the_same_range_run_one_after_the_other);
     tcase_add_test(tc, no_two_compactions_are_ever_in_each_others_way);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "../version/edit.h"
 #include "../version/file_name.h"
 #include "../version/version_set.h"
+#include "run_suite.h"
 #include "temp_dir.h"
 
 static struct store *store;
@@ -258,10 +259,7 @@ int main(void)
     tcase_add_test(tc, limits_are_kept_and_told);
     suite_add_tcase(suite, tc);
     temp_dir_make();
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int result = run_suite(suite);
     temp_dir_remove();
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return result;
 }

@@ -10,6 +10,7 @@
 #include "../base/coding.h"
 #include "../base/crc.h"
 #include "../base/error.h"
+#include "run_suite.h"
 #include "sim_random.h"
 
 /* ---- slices */
@@ -356,9 +357,5 @@ int main(void)
     tcase_add_test(tc, long_words_are_cut_not_spilled);
     tcase_add_test(tc, every_code_has_a_name);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

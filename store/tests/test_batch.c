@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "../commit/batch.h"
+#include "run_suite.h"
 #include "sim_random.h"
 
 static struct store_batch batch;
@@ -418,9 +419,5 @@ int main(void)
     tcase_add_test(tc, changed_bytes_never_lead_outside_the_batch);
     tcase_add_test(tc, insert_gives_each_record_a_number_of_its_own);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 #include "../memtable/key_format.h"
 #include "../table/block.h"
 #include "../table/block_builder.h"
+#include "run_suite.h"
 #include "sorted.h"
 
 static struct sim_random begin(uint64_t *iterations)
@@ -372,9 +373,5 @@ int main(void)
     tcase_add_test(damage, a_restart_point_that_points_nowhere_is_damage);
     tcase_add_test(damage, a_damaged_block_is_never_read_beyond);
     suite_add_tcase(suite, damage);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

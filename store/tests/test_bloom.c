@@ -11,6 +11,7 @@
 #include "../table/bloom.h"
 #include "../table/filter_block.h"
 #include "../table/table_format.h"
+#include "run_suite.h"
 #include "sim_random.h"
 
 /* ---- the hash */
@@ -357,9 +358,5 @@ int main(void)
     tcase_add_test(block, a_filter_block_denies_no_key_of_a_block);
     tcase_add_test(block, bytes_that_are_no_filter_block_are_never_read_beyond);
     suite_add_tcase(suite, block);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

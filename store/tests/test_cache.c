@@ -16,6 +16,7 @@
 #include "../version/file_name.h"
 #include "env_sim.h"
 #include "history.h"
+#include "run_suite.h"
 
 static struct sim_random begin(uint64_t *iterations)
 {
@@ -651,9 +652,5 @@ int main(void)
     tcase_add_test(open, a_table_that_could_not_be_opened_is_tried_again);
     tcase_add_test(open, threads_share_the_open_tables);
     suite_add_tcase(suite, open);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

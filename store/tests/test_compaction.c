@@ -11,6 +11,7 @@
 #include "../db/db.h"
 #include "env_sim.h"
 #include "history.h"
+#include "run_suite.h"
 #include <check.h> /* last: it defines a macro `fail` */
 
 #define DIR "/db"
@@ -698,9 +699,5 @@ int main(void)
     suite_add_tcase(suite, drop);
     suite_add_tcase(suite, files);
     suite_add_tcase(suite, threads);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "../version/edit.h"
 #include "../version/file_name.h"
+#include "run_suite.h"
 #include "sim_random.h"
 #include <check.h> /* last: it defines a macro `fail` */
 
@@ -318,9 +319,5 @@ int main(void)
     tcase_add_test(names, a_strange_file_name_is_left_alone);
     suite_add_tcase(suite, edits);
     suite_add_tcase(suite, names);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

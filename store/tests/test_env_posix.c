@@ -11,6 +11,7 @@
 
 #include "../base/error.h"
 #include "../env/env.h"
+#include "run_suite.h"
 #include "temp_dir.h"
 
 static struct env *env;
@@ -378,11 +379,8 @@ int main(void)
     tcase_add_test(tc, read_file_returns_all_of_it);
     tcase_add_test(tc, replace_file_is_whole_or_not_at_all_and_leaves_nothing_beside);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
     temp_dir_make();
-    srunner_run_all(runner, CK_ENV);
+    int result = run_suite(suite);
     temp_dir_remove();
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return result;
 }

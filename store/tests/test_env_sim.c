@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "../base/error.h"
 #include "env_sim.h"
+#include "run_suite.h"
 #include <check.h> /* last: it defines a macro `fail` */
 
 #define SEEDS 300
@@ -650,9 +651,5 @@ int main(void)
     suite_add_tcase(suite, disk);
     suite_add_tcase(suite, cuts);
     suite_add_tcase(suite, faults);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

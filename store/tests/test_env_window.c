@@ -12,6 +12,7 @@
 #include "../base/error.h"
 #include "../env/env.h"
 #include "../env/guarded_copy.h"
+#include "run_suite.h"
 #include "temp_dir.h"
 
 enum { PAGE = 4096, PAGES = 8, SIZE = PAGES * PAGE };
@@ -208,11 +209,8 @@ int main(void)
     tcase_add_test(others, a_bus_error_of_others_is_theirs);
     suite_add_tcase(suite, tc);
     suite_add_tcase(suite, others);
-    SRunner *runner = srunner_create(suite);
     temp_dir_make();
-    srunner_run_all(runner, CK_ENV);
+    int result = run_suite(suite);
     temp_dir_remove();
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return result;
 }

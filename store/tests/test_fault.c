@@ -13,6 +13,7 @@
 #include "../version/file_name.h"
 #include "env_sim.h"
 #include "history.h"
+#include "run_suite.h"
 #include <check.h> /* last: it defines a macro `fail` */
 
 #define DIR "/db"
@@ -436,9 +437,5 @@ int main(void)
     tcase_add_test(logs, all_waiting_writers_get_the_error);
     suite_add_tcase(suite, each);
     suite_add_tcase(suite, logs);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -14,6 +14,7 @@
 #include "../version/file_name.h"
 #include "env_sim.h"
 #include "history.h"
+#include "run_suite.h"
 #include <check.h> /* last: it defines a macro `fail` */
 
 #define DIR "/db"
@@ -843,9 +844,5 @@ int main(void)
         suite_add_tcase(suite, all[i]);
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

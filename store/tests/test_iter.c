@@ -11,6 +11,7 @@
 #include "../memtable/key_format.h"
 #include "../memtable/memtable.h"
 #include "history.h"
+#include "run_suite.h"
 #include "sorted.h"
 
 static struct sim_random begin(uint64_t *iterations)
@@ -515,9 +516,5 @@ int main(void)
     tcase_add_test(user, an_entry_of_unknown_type_or_without_a_number_ends_with_an_error);
     tcase_add_test(user, what_pins_the_data_is_let_go_of_once_at_the_end);
     suite_add_tcase(suite, user);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include "../log/log_format.h"
 #include "../log/log_reader.h"
 #include "../log/log_writer.h"
+#include "run_suite.h"
 #include "sim_random.h"
 #include "temp_dir.h"
 
@@ -615,11 +616,8 @@ int main(void)
     tcase_add_test(tc, a_record_that_stops_at_a_blocks_end_ends_the_log);
     tcase_add_test(tc, the_disks_error_is_no_end);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
     temp_dir_make();
-    srunner_run_all(runner, CK_ENV);
+    int result = run_suite(suite);
     temp_dir_remove();
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return result;
 }

@@ -10,6 +10,7 @@
 #include "../log/log_writer.h"
 #include "../store.h"
 #include "env_sim.h"
+#include "run_suite.h"
 
 /* ---- the log's writer */
 
@@ -283,9 +284,5 @@ int main(void)
     tcase_add_test(rule, what_went_through_windows_is_there_after_a_kill);
     suite_add_tcase(suite, writer);
     suite_add_tcase(suite, rule);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 #include "../log/log_format.h"
 #include "../log/log_reader.h"
 #include "env_sim.h"
+#include "run_suite.h"
 #include "sim_random.h"
 
 enum { WRITES = 400 };
@@ -380,9 +381,5 @@ int main(void)
     tcase_add_test(tc, a_mark_costs_no_write_of_its_own);
     tcase_add_test(tc, there_is_one_mark_for_each_sync_that_something_follows);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "../memtable/arena.h"
 #include "../memtable/memtable.h"
+#include "run_suite.h"
 #include "sim_random.h"
 
 static struct memtable *mem;
@@ -458,9 +459,5 @@ int main(void)
     tcase_add_test(tc, entries_that_came_in_order_are_found_as_fast_as_others);
     tcase_add_test(tc, readers_beside_the_writer_see_whole_entries_in_order_and_miss_none);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

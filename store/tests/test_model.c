@@ -10,6 +10,7 @@
 #include "../store.h"
 #include "env_sim.h"
 #include "history.h"
+#include "run_suite.h"
 #include <check.h> /* last: it defines a macro `fail` */
 
 #define KEYS 300
@@ -368,9 +369,5 @@ int main(void)
     tcase_add_test(all, the_store_equals_a_sorted_array_on_a_simulated_disk);
     tcase_add_test(all, the_store_equals_a_sorted_array_on_the_real_disk);
     suite_add_tcase(suite, all);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

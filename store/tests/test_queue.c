@@ -11,6 +11,7 @@
 #include "../table/cache.h"
 #include "../table/table_cache.h"
 #include "env_sim.h"
+#include "run_suite.h"
 
 /* ---- a store on a simulated disk whose log writes can be held */
 
@@ -791,9 +792,5 @@ int main(void)
     tcase_add_test(tc, a_flush_does_not_wait_for_memtables_that_were_filled_after_it);
     tcase_add_test(tc, many_writers_share_syncs_and_lose_nothing);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 
 #include "../db/db.h"
 #include "env_sim.h"
+#include "run_suite.h"
 #include "sim_random.h"
 
 enum { KEYS = 2000 };
@@ -404,9 +405,5 @@ int main(void)
     tcase_add_test(tc, a_repair_can_be_cut_at_any_call);
     tcase_add_loop_test(tc, no_changed_byte_is_ever_shown_as_data, 0, 3);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

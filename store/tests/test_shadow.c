@@ -6,6 +6,7 @@
 #include "../compact/shadow.h"
 #include "../memtable/key_format.h"
 #include "env_sim.h"
+#include "run_suite.h"
 
 static struct env *disk;
 static struct store *store;
@@ -174,9 +175,5 @@ int main(void)
     tcase_add_test(tc, so_is_what_is_replayed_from_a_log);
     tcase_add_test(tc, between_two_snapshots_the_newest_stays);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

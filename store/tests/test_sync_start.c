@@ -7,6 +7,7 @@
 
 #include "../store.h"
 #include "env_sim.h"
+#include "run_suite.h"
 
 static struct env *disk;
 static struct store *store;
@@ -307,9 +308,5 @@ int main(void)
     tcase_add_test(tc, closing_a_broken_store_tells_those_who_still_wait);
     tcase_add_test(tc, starters_and_sleepers_are_all_served_once);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

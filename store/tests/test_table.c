@@ -13,6 +13,7 @@
 #include "../table/table_builder.h"
 #include "env_sim.h"
 #include "history.h"
+#include "run_suite.h"
 #include "sorted.h"
 
 #define PATH "/000007.ldb"
@@ -773,9 +774,5 @@ int main(void)
     tcase_add_test(damage, an_entry_of_unknown_type_is_damage);
     tcase_add_test(damage, damage_with_right_checksums_is_never_read_beyond);
     suite_add_tcase(suite, damage);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "../table/block_read.h"
 #include "../table/table.h"
 #include "../table/table_builder.h"
+#include "run_suite.h"
 #include "temp_dir.h"
 
 #define KEYS 32
@@ -229,11 +230,8 @@ int main(void)
     tcase_add_test(tc, a_get_that_meets_a_damaged_index_names_the_file_and_the_block);
     tcase_add_test(tc, an_iterator_stops_at_a_damaged_index_and_is_whole_again_elsewhere);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    int result = run_suite(suite);
     temp_dir_remove();
     buf_free(&ikey);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return result;
 }

@@ -8,6 +8,7 @@
 #include "../store.h"
 #include "env_sim.h"
 #include "history.h"
+#include "run_suite.h"
 #include <check.h> /* last: it defines a macro `fail` */
 
 #define MIB (1ull << 20)
@@ -276,9 +277,5 @@ int main(void)
     tcase_add_test(whole, writers_of_a_slow_store_are_slowed_down_before_they_are_stopped);
     suite_add_tcase(suite, alone);
     suite_add_tcase(suite, whole);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

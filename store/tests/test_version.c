@@ -14,6 +14,7 @@
 #include "../version/version_set.h"
 #include "env_sim.h"
 #include "history.h"
+#include "run_suite.h"
 #include <check.h> /* last: it defines a macro `fail` */
 
 #define DIR "/db"
@@ -1083,9 +1084,5 @@ int main(void)
     suite_add_tcase(suite, reads);
     suite_add_tcase(suite, sets);
     suite_add_tcase(suite, crashes);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }
