@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../../store/tests/env_sim.h"
+#include "../../store/tests/run_suite.h"
 #include "../core/fs_internal.h"
 #include "check_store.h"
 #include "fixture.h"
@@ -421,9 +422,5 @@ int main(void)
     tcase_add_test(tc, a_store_that_takes_nothing_keeps_nobody_from_reading);
     tcase_add_test(tc, storing_them_beside_all_other_changes_keeps_the_records_consistent);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }

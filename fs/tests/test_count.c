@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "../../store/tests/run_suite.h"
 #include "../format/count_format.h"
 #include "../format/keys_format.h"
 #include "fixture.h"
@@ -164,9 +165,5 @@ int main(void)
     tcase_add_test(tc, a_close_while_they_are_counted_leaves_no_wrong_count);
     tcase_add_test(tc, a_count_that_is_older_than_a_change_is_not_believed);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }
