@@ -289,6 +289,18 @@ static void step_read(struct model *m, struct random *r)
     ssize_t rc = fs_read(fs, n->ino, p, size, off);
     agree(m, (int)rc, (int)want, "read");
     ck_assert(rc <= 0 || memcmp(p, n->data + off, (size_t)rc) == 0);
+    fs_accessed(fs, n->ino);
+}
+
+/* Access times are no part of the model: but what stores them writes the whole inode. */
+static void step_access(struct model *m, struct random *r)
+{
+    struct node_model *n = m->all[random_below(r, (uint64_t)m->count)];
+    if (!n->held && n != m->root)
+        return;
+    fs_accessed(fs, n->ino);
+    if (random_below(r, 3) == 0)
+        fs_store_atime(fs, n->ino);
 }
 
 static void step_forget(struct model *m, struct random *r)
@@ -300,10 +312,11 @@ static void step_forget(struct model *m, struct random *r)
 void model_step(struct model *m, struct random *r)
 {
     static void (*const steps[])(struct model *, struct random *) = {
-        step_make,   step_make,   step_make,      step_make,   step_link,  step_remove,
-        step_remove, step_rename, step_rename,    step_rename, step_write, step_write,
-        step_write,  step_resize, step_attr,      step_xattr,  step_sync,  step_read,
-        step_forget, step_forget, step_fallocate, step_copy,   step_seek,
+        step_make,      step_make,   step_make,   step_make,   step_link,
+        step_remove,    step_remove, step_rename, step_rename, step_rename,
+        step_write,     step_write,  step_write,  step_resize, step_attr,
+        step_xattr,     step_sync,   step_read,   step_forget, step_forget,
+        step_fallocate, step_copy,   step_seek,   step_access, step_access,
     };
     m->step++;
     steps[random_below(r, sizeof steps / sizeof *steps)](m, r);
