@@ -4,6 +4,7 @@
 start allow_other
 . "$root/mount-tests/posix/posix.sh"
 posix atime
+posix_writeback atime
 [ -z "$native" ] || done_testing
 
 same_atime() { [ "$(stat -c %x file)" = "$1" ]; }

@@ -309,6 +309,62 @@ START_TEST(a_store_that_takes_nothing_keeps_nobody_from_reading)
 }
 END_TEST
 
+static atomic_bool slow, inside;
+
+/* A write that takes until `slow` ends. */
+static int wait_in_write(void *arg, enum sim_call call, const char *path)
+{
+    (void)arg, (void)path;
+    while (call == SIM_WRITE && atomic_load(&slow)) {
+        atomic_store(&inside, true);
+        usleep(100);
+    }
+    return 0;
+}
+
+static void *store_all_once(void *arg)
+{
+    atime_store_all(fs);
+    return arg;
+}
+
+/* ... and again, while it is being stored. */
+START_TEST(who_reads_does_not_wait_for_storing_it)
+{
+    pthread_t storing;
+    uint64_t f = make_file(FS_ROOT, "f");
+    write_text(f, "text");
+    age(f, long_ago, long_ago, long_ago);
+    fs_accessed(fs, f);
+    atomic_store(&slow, true);
+    env_sim_set_hook(disk, wait_in_write, NULL);
+    ck_assert_int_eq(pthread_create(&storing, NULL, store_all_once, NULL), 0);
+    while (!atomic_load(&inside))
+        usleep(100);
+    expect_text(f, "text"); /* if it waited, it would be for ever */
+    fs_accessed(fs, f);
+    ck_assert_int_gt(atime_of(f), long_ago.tv_sec);
+    atomic_store(&slow, false);
+    pthread_join(storing, NULL);
+    env_sim_set_hook(disk, NULL, NULL);
+}
+END_TEST
+
+START_TEST(a_full_disk_keeps_nobody_from_reading_and_may_lose_it)
+{
+    uint64_t f = aged_file("f");
+    env_sim_set_capacity(disk, 1);
+    fs_accessed(fs, f);
+    fs_store_atime(fs, f);
+    atime_store_all(fs);
+    ck_assert_int_gt(atime_of(f), long_ago.tv_sec);
+    env_sim_set_capacity(disk, 0);
+    write_text(f, "text"); /* takes it along after all */
+    fixture_reopen();
+    ck_assert_int_gt(atime_of(find(FS_ROOT, "f")), long_ago.tv_sec);
+}
+END_TEST
+
 /* ---- all at once */
 
 enum { THREADS = 4, NAMES = 6 };
@@ -403,7 +459,7 @@ int main(void)
 {
     Suite *suite = suite_create("atime");
     TCase *tc = tcase_create("atime");
-    tcase_set_timeout(tc, 120);
+    tcase_set_timeout(tc, 30);
     tcase_add_checked_fixture(tc, fixture_setup, fixture_teardown);
     tcase_add_test(tc, relatime_renews_what_is_not_younger_than_mtime_and_ctime_or_a_day_old);
     tcase_add_test(tc, strictatime_renews_always);
@@ -420,6 +476,8 @@ int main(void)
     tcase_add_test(tc, an_orphans_data_goes_at_once_though_it_was_read);
     tcase_add_test(tc, what_a_rename_replaces_is_forgotten_likewise);
     tcase_add_test(tc, a_store_that_takes_nothing_keeps_nobody_from_reading);
+    tcase_add_test(tc, who_reads_does_not_wait_for_storing_it);
+    tcase_add_test(tc, a_full_disk_keeps_nobody_from_reading_and_may_lose_it);
     tcase_add_test(tc, storing_them_beside_all_other_changes_keeps_the_records_consistent);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
