@@ -2,8 +2,8 @@
  * the links had been made, and put right again at the end: teardown checks them. */
 #include <check.h>
 #include <linux/fs.h>
-#include <stdlib.h>
 
+#include "../../store/tests/run_suite.h"
 #include "../format/inode_format.h"
 #include "../format/keys_format.h"
 #include "fixture.h"
@@ -86,9 +86,5 @@ int main(void)
     tcase_add_test(tc, a_file_takes_FS_LINK_MAX_links_and_no_more);
     tcase_add_test(tc, a_directory_takes_that_many_links_from_the_directories_in_it);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite);
 }
