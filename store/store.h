@@ -41,6 +41,7 @@ struct store_options {
     bool create_if_missing;   /* default true */
     bool error_if_exists;     /* default false: -EEXIST where there is a store already */
     bool repair;              /* default false: see store_open */
+    bool read_only;           /* default false: see store_open */
     size_t memtable_bytes;    /* default 4 MiB: what one memtable may hold before a switch */
     int max_immutables;       /* default 2: full memtables that may wait for their flush */
     size_t block_bytes;       /* default 4 KiB, before compression */
@@ -90,7 +91,14 @@ void store_options_init(struct store_options *o); /* the defaults above */
  * A log whose end was never synced may be torn by a crash: the store opens as it was before that
  * change. Damage to what had been on stable storage is STORE_ECORRUPT, with the file and offset;
  * with options.repair the store opens without what cannot be read, and the files concerned are kept
- * in DIR/lost (stats: cut_records, cut_bytes; the file LOG has the details). */
+ * in DIR/lost (stats: cut_records, cut_bytes; the file LOG has the details).
+ *
+ * With options.read_only no file in `dir` is changed, made or deleted, also on a disk that takes no
+ * writes: what recovery makes of the logs stays in memory (about as much as the logs hold), nothing
+ * is compacted, events go to options.log alone, and whatever would change something is -EROFS. Any
+ * number of readers may have a store open, but nobody beside a writer: that takes the file LOCK,
+ * locked for reading; where it is missing or may not be read, writers are not kept out. -ENOENT
+ * where there is no store; -EINVAL with repair. */
 int store_open(const char *dir, const struct store_options *options, struct store **out);
 
 /* Syncs what is not yet durable, writes the memtable to a table (so that the log is short), waits

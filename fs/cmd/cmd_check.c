@@ -1,7 +1,7 @@
 /* `skeinfs check [--repair] STORE`: is a store that nobody has mounted whole?
  *
- * Without --repair nothing on the disk is changed (but the pid in the lock file): what opening a
- * store writes, after a crash above all, stays in memory. */
+ * Without --repair nothing on the disk is changed: what opening a store writes, after a crash above
+ * all, stays in memory. */
 #include "cmd.h"
 
 #include <getopt.h>

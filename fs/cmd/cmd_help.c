@@ -30,7 +30,7 @@ static const char text[] =
     "                    of the store's tables (snappy)\n"
     "  threads=N         requests served at a time (16)\n"
     "  writeback         the kernel collects writes: faster small writes, later on disk\n"
-    "  ro                read only\n"
+    "  ro                read only: nothing is written into STORE, on a read-only disk too\n"
     "  allow_other       other users may use the mount (root's mounts: always, unless private)\n"
     "  allow_root        only root besides the mount's owner\n"
     "  private           only the mount's owner, without checks of access rights\n"

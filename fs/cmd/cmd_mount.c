@@ -78,7 +78,7 @@ static int serve_mount(struct mount *m, struct fs *fs)
     session->log = daemon_log;
     if (chdir("/") < 0) /* the daemon shall keep no other filesystem busy */
         return fail(-errno, "/: %s", fail_name(-errno));
-    int r = status_begin(&m->status, m->store);
+    int r = status_begin(&m->status, m->store, m->options.fs.read_only);
     if (r < 0)
         return r;
     r = session_run(fs, session);

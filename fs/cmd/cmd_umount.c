@@ -20,7 +20,7 @@
 
 /* The daemon syncs, writes the memtable to a table and ends: usually milliseconds, but as long as
  * the disk needs. */
-static int wait_for_daemon(int status)
+static int wait_for_daemon(const struct status_seen *status)
 {
     const struct timespec pause = {.tv_nsec = POLL_NS};
     for (long long polls = 0; !status_ended(status); polls++) {
@@ -55,20 +55,20 @@ static int unmount(const char *given)
     if (r < 0)
         return r;
     /* Opened before: the name may belong to the next mount of this store in a moment. */
-    int status = status_open(e.source);
+    struct status_seen status;
+    int seen = status_open(e.source, &status);
     r = unmount_path(e.mountpoint);
     if (r == -EBUSY)
         r = fail(r, "%s is in use: end what works there (fuser -vm %s lists it) and try again",
                  given, given);
-    else if (r == 0 && status < 0)
-        r = fail(status,
+    else if (r == 0 && seen < 0)
+        r = fail(seen,
                  "%s is unmounted, but %s/session cannot be read (%s): whether the store is "
                  "closed is not known",
-                 given, e.source, fail_name(status));
+                 given, e.source, fail_name(seen));
     else if (r == 0)
-        r = wait_for_daemon(status);
-    if (status >= 0)
-        close(status);
+        r = wait_for_daemon(&status);
+    status_close(&status);
     mountinfo_entry_free(&e);
     return r;
 }

@@ -24,8 +24,61 @@ static int write_status(const struct status *s, const char *state, const char *w
     return r;
 }
 
-int status_begin(struct status *s, const char *store)
+/* The marker, locked or not: fd or negative. */
+static int open_marker(const char *store)
 {
+    char *path = mem_printf("%s/skeinfs", store);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        fd = -errno;
+        fail(fd, "%s: %s", path, fail_name(fd));
+    }
+    free(path);
+    return fd;
+}
+
+/* ---- locks on the marker: a file that may only be read takes shared ones only. Each daemon locks
+ * the byte whose number is its pid, so that who waits for one never waits for the next. */
+
+/* Who holds one of the bytes from..from+len (len 0: all behind it); 0: nobody. Asking takes no
+ * lock. */
+static pid_t marker_holder(int fd, off_t from, off_t len)
+{
+    struct flock held = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = from, .l_len = len};
+    if (fcntl(fd, F_OFD_GETLK, &held) < 0 || held.l_type == F_UNLCK)
+        return 0;
+    return (pid_t)held.l_start;
+}
+
+static int lock_marker(int fd, const char *store)
+{
+    struct flock mine = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = getpid(), .l_len = 1};
+    pid_t other = marker_holder(fd, 0, 0);
+    if (other)
+        return fail(-EWOULDBLOCK,
+                    "%s: mounted read-only by process %ld; a store is mounted once at a time",
+                    store, (long)other);
+    if (fcntl(fd, F_OFD_SETLK, &mine) < 0)
+        return fail(-errno, "%s/skeinfs: %s", store, fail_name(-errno));
+    return 0;
+}
+
+static int begin_read_only(struct status *s, const char *store)
+{
+    s->fd = open_marker(store);
+    int r = s->fd < 0 ? s->fd : lock_marker(s->fd, store);
+    if (r < 0 && s->fd >= 0)
+        close(s->fd);
+    if (r < 0)
+        s->fd = -1;
+    return r;
+}
+
+int status_begin(struct status *s, const char *store, bool read_only)
+{
+    s->read_only = read_only;
+    if (read_only)
+        return begin_read_only(s, store);
     char *path = mem_printf("%s/session", store), *fresh = mem_printf("%s.new", path);
     int r = 0;
     unlink(fresh); /* of a daemon that was killed right here */
@@ -49,27 +102,41 @@ int status_begin(struct status *s, const char *store)
 
 void status_end(struct status *s, const char *error)
 {
-    if (s->fd >= 0)
+    if (s->fd >= 0 && !s->read_only)
         write_status(s, error ? "failed" : "closed", error);
 }
 
-int status_open(const char *store)
+/* A locked marker is that of a read-only mount: beside it nobody else has the store. */
+int status_open(const char *store, struct status_seen *seen)
 {
     char *path = mem_printf("%s/session", store);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        fd = -errno;
-        fail(fd, "%s: %s", path, fail_name(fd));
+    int r = 0;
+    seen->fd = open_marker(store);
+    seen->reader = seen->fd >= 0 ? marker_holder(seen->fd, 0, 0) : 0;
+    if (!seen->reader) {
+        status_close(seen);
+        seen->fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (seen->fd < 0)
+            r = fail(-errno, "%s: %s", path, fail_name(-errno));
     }
     free(path);
-    return fd;
+    return r;
 }
 
-bool status_ended(int fd)
+void status_close(struct status_seen *seen)
 {
-    if (flock(fd, LOCK_SH | LOCK_NB) < 0)
+    if (seen->fd >= 0)
+        close(seen->fd);
+    seen->fd = -1;
+}
+
+bool status_ended(const struct status_seen *seen)
+{
+    if (seen->reader)
+        return marker_holder(seen->fd, seen->reader, 1) == 0;
+    if (flock(seen->fd, LOCK_SH | LOCK_NB) < 0)
         return false;
-    flock(fd, LOCK_UN);
+    flock(seen->fd, LOCK_UN);
     return true;
 }
 
@@ -89,10 +156,12 @@ static const char *read_value(int fd, const char *word, char text[STATUS_MAX])
     return NULL;
 }
 
-int status_result(int fd)
+int status_result(const struct status_seen *seen)
 {
     char text[STATUS_MAX];
-    const char *state = read_value(fd, "state", text);
+    if (seen->reader) /* nothing was to be closed */
+        return 0;
+    const char *state = read_value(seen->fd, "state", text);
     if (state && strcmp(state, "closed") == 0)
         return 0;
     if (state && strncmp(state, "failed ", 7) == 0)
@@ -101,9 +170,11 @@ int status_result(int fd)
                       "recovers what it had acknowledged");
 }
 
-pid_t status_pid(int fd)
+pid_t status_pid(const struct status_seen *seen)
 {
     char text[STATUS_MAX];
-    const char *pid = read_value(fd, "pid", text);
+    if (seen->reader)
+        return seen->reader;
+    const char *pid = read_value(seen->fd, "pid", text);
     return pid ? (pid_t)strtol(pid, NULL, 10) : 0;
 }

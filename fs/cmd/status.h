@@ -4,6 +4,9 @@
  * The daemon holds an exclusive lock (flock) on it for as long as its process lives; the kernel
  * drops the lock at any kind of end, so nobody waits for a process that is gone or for a stranger
  * with its number. Each mount makes a new file, so who has opened one waits for the mount it saw.
+ *
+ * A read-only mount writes nothing into STORE: its daemon locks the marker STORE/skeinfs instead,
+ * which is there in any case. That is also why a store is mounted once at a time, read-only or not.
  */
 #ifndef FS_CMD_STATUS_H
 #define FS_CMD_STATUS_H
@@ -14,18 +17,26 @@
 /* The daemon's side. */
 struct status {
     int fd; /* stays open, and locked, until the process ends; -1: none */
+    bool read_only;
 };
-/* Requires: the store is open (so no other daemon is about). */
-int status_begin(struct status *s, const char *store);
+/* Requires: the store is open (so no other daemon writes). -EWOULDBLOCK: it is mounted read-only
+ * by another one. */
+int status_begin(struct status *s, const char *store, bool read_only);
 /* The store is closed: `error` is NULL, or why it was not closed cleanly. */
 void status_end(struct status *s, const char *error);
 
-/* The other side: opens the file of a mounted store; the fd or negative. */
-int status_open(const char *store);
+/* The other side. */
+struct status_seen {
+    int fd;
+    pid_t reader; /* the daemon of a read-only mount; 0: it is an ordinary one */
+};
+/* Looks at the daemon of a mounted store: 0 or negative. */
+int status_open(const char *store, struct status_seen *seen);
+void status_close(struct status_seen *seen);
 /* Has the daemon ended? */
-bool status_ended(int fd);
+bool status_ended(const struct status_seen *seen);
 /* How: 0 closed cleanly, otherwise negative with words. And its pid, 0 if the file has none. */
-int status_result(int fd);
-pid_t status_pid(int fd);
+int status_result(const struct status_seen *seen);
+pid_t status_pid(const struct status_seen *seen);
 
 #endif

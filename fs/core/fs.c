@@ -147,6 +147,7 @@ static int open_store(struct fs *fs)
     char *kv = mem_printf("%s/kv", fs->dir);
     so.cache_bytes = fs->options.cache_bytes;
     so.memtable_bytes = fs->options.memtable_bytes;
+    so.read_only = fs->options.read_only;
     int rc = store_open(kv, &so, &fs->store);
     free(kv);
     return rc;

@@ -38,10 +38,10 @@ enum fs_atime {
 };
 
 struct fs_options {
-    size_t cache_bytes;    /* block cache of the store; default 64 MiB */
-    size_t memtable_bytes; /* default 16 MiB */
-    double commit_seconds; /* default 5: how long an unsynced change may stay volatile; > 0 */
-    bool read_only;
+    size_t cache_bytes;         /* block cache of the store; default 64 MiB */
+    size_t memtable_bytes;      /* default 16 MiB */
+    double commit_seconds;      /* default 5: how long an unsynced change may stay volatile; > 0 */
+    bool read_only;             /* no file in the folder is changed, made or deleted (store.h) */
     enum fs_atime atime;        /* default FS_RELATIME */
     bool no_directory_atime;    /* an access to a directory changes nothing */
     struct store_options store; /* the rest (store_options_init) */

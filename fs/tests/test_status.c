@@ -13,18 +13,34 @@
 
 static char dir[4096];
 
+static void remove_file(const char *name)
+{
+    char *file = mem_printf("%s/%s", dir, name);
+    unlink(file);
+    free(file);
+}
+
+static void make_marker(void)
+{
+    char *file = mem_printf("%s/skeinfs", dir);
+    FILE *f = fopen(file, "w");
+    ck_assert_ptr_nonnull(f);
+    fclose(f);
+    free(file);
+}
+
 static void setup(void)
 {
     const char *tmp = getenv("TMPDIR");
     snprintf(dir, sizeof dir, "%s/skeinfs-status.XXXXXX", tmp ? tmp : "/tmp");
     ck_assert_ptr_nonnull(mkdtemp(dir));
+    make_marker();
 }
 
 static void teardown(void)
 {
-    char *file = mem_printf("%s/session", dir);
-    unlink(file);
-    free(file);
+    remove_file("session");
+    remove_file("skeinfs");
     rmdir(dir);
 }
 
@@ -35,7 +51,7 @@ struct stand_in {
     int orders;
 };
 
-static struct stand_in start(void)
+static struct stand_in start_as(bool read_only)
 {
     struct stand_in d;
     int orders[2], begun[2];
@@ -44,7 +60,7 @@ static struct stand_in start(void)
     d.pid = fork();
     if (d.pid == 0) {
         struct status s;
-        if (status_begin(&s, dir) < 0 || write(begun[1], "", 1) != 1)
+        if (status_begin(&s, dir, read_only) < 0 || write(begun[1], "", 1) != 1)
             _exit(3);
         close(orders[1]);
         if (read(orders[0], &c, 1) == 1 && c == 'c')
@@ -61,6 +77,19 @@ static struct stand_in start(void)
     return d;
 }
 
+static struct stand_in start(void)
+{
+    return start_as(false);
+}
+
+static struct status_seen open_status(void)
+{
+    struct status_seen seen;
+    ck_assert_msg(status_open(dir, &seen) == 0, "%s", fail_text());
+    ck_assert_int_ge(seen.fd, 0);
+    return seen;
+}
+
 static void finish(struct stand_in *d, char order)
 {
     ck_assert_int_eq(write(d->orders, &order, 1), 1);
@@ -71,84 +100,143 @@ static void finish(struct stand_in *d, char order)
 START_TEST(a_running_daemon_has_not_ended_and_tells_its_pid)
 {
     struct stand_in d = start();
-    int fd = status_open(dir);
-    ck_assert_int_ge(fd, 0);
-    ck_assert(!status_ended(fd));
-    ck_assert(!status_ended(fd)); /* asking takes nothing */
-    ck_assert_int_eq(status_pid(fd), d.pid);
+    struct status_seen seen = open_status();
+    ck_assert(!status_ended(&seen));
+    ck_assert(!status_ended(&seen)); /* asking takes nothing */
+    ck_assert_int_eq(status_pid(&seen), d.pid);
     finish(&d, 'c');
-    ck_assert(status_ended(fd));
-    close(fd);
+    ck_assert(status_ended(&seen));
+    status_close(&seen);
 }
 END_TEST
 
 START_TEST(a_closed_store_is_success)
 {
     struct stand_in d = start();
-    int fd = status_open(dir);
+    struct status_seen seen = open_status();
     finish(&d, 'c');
-    ck_assert_int_eq(status_result(fd), 0);
-    close(fd);
+    ck_assert_int_eq(status_result(&seen), 0);
+    status_close(&seen);
 }
 END_TEST
 
 START_TEST(a_failed_close_gives_the_daemon_s_words)
 {
     struct stand_in d = start();
-    int fd = status_open(dir);
+    struct status_seen seen = open_status();
     finish(&d, 'f');
-    ck_assert_int_lt(status_result(fd), 0);
+    ck_assert_int_lt(status_result(&seen), 0);
     ck_assert_str_eq(fail_text(), "closing the store: no space");
-    close(fd);
+    status_close(&seen);
 }
 END_TEST
 
 START_TEST(a_daemon_that_ends_without_a_word_has_not_closed_the_store)
 {
     struct stand_in d = start();
-    int fd = status_open(dir);
+    struct status_seen seen = open_status();
     finish(&d, 'x');
-    ck_assert(status_ended(fd));
-    ck_assert_int_lt(status_result(fd), 0);
+    ck_assert(status_ended(&seen));
+    ck_assert_int_lt(status_result(&seen), 0);
     ck_assert_ptr_nonnull(strstr(fail_text(), "without closing"));
-    close(fd);
+    status_close(&seen);
 }
 END_TEST
 
 START_TEST(a_killed_daemon_has_ended)
 {
     struct stand_in d = start();
-    int fd = status_open(dir);
+    struct status_seen seen = open_status();
     kill(d.pid, SIGKILL);
     close(d.orders);
     ck_assert_int_eq(waitpid(d.pid, NULL, 0), d.pid);
-    ck_assert(status_ended(fd));
-    ck_assert_int_lt(status_result(fd), 0);
-    close(fd);
+    ck_assert(status_ended(&seen));
+    ck_assert_int_lt(status_result(&seen), 0);
+    status_close(&seen);
 }
 END_TEST
 
 START_TEST(who_opened_the_file_waits_for_the_daemon_it_saw_and_not_for_the_next)
 {
     struct stand_in first = start();
-    int fd = status_open(dir);
+    struct status_seen seen = open_status();
     finish(&first, 'c');
     struct stand_in next = start();
-    ck_assert(status_ended(fd));
-    ck_assert_int_eq(status_result(fd), 0);
-    int fresh = status_open(dir);
-    ck_assert(!status_ended(fresh));
-    ck_assert_int_eq(status_pid(fresh), next.pid);
+    ck_assert(status_ended(&seen));
+    ck_assert_int_eq(status_result(&seen), 0);
+    struct status_seen fresh = open_status();
+    ck_assert(!status_ended(&fresh));
+    ck_assert_int_eq(status_pid(&fresh), next.pid);
     finish(&next, 'c');
-    close(fd);
-    close(fresh);
+    status_close(&seen);
+    status_close(&fresh);
 }
 END_TEST
 
 START_TEST(a_store_that_was_never_mounted_has_no_file)
 {
-    ck_assert_int_eq(status_open(dir), -ENOENT);
+    struct status_seen seen;
+    ck_assert_int_eq(status_open(dir, &seen), -ENOENT);
+    ck_assert_int_lt(seen.fd, 0);
     ck_assert_ptr_nonnull(strstr(fail_text(), dir));
+}
+END_TEST
+
+/* ---- read-only mounts */
+
+static bool is_there(const char *name)
+{
+    char *file = mem_printf("%s/%s", dir, name);
+    bool there = access(file, F_OK) == 0;
+    free(file);
+    return there;
+}
+
+START_TEST(a_read_only_daemon_is_waited_for_and_leaves_no_file)
+{
+    struct stand_in d = start_as(true);
+    struct status_seen seen = open_status();
+    ck_assert(!status_ended(&seen));
+    ck_assert(!status_ended(&seen));
+    ck_assert_int_eq(status_pid(&seen), d.pid);
+    finish(&d, _i ? 'f' : 'c');
+    ck_assert(status_ended(&seen));
+    ck_assert_int_eq(status_result(&seen), 0);
+    status_close(&seen);
+    ck_assert(!is_there("session"));
+}
+END_TEST
+
+START_TEST(what_an_earlier_mount_said_is_not_taken_for_a_read_only_one_s)
+{
+    struct stand_in before = start();
+    finish(&before, 'f');
+    struct stand_in d = start_as(true);
+    struct status_seen seen = open_status();
+    ck_assert_int_eq(status_pid(&seen), d.pid);
+    finish(&d, 'c');
+    ck_assert_int_eq(status_result(&seen), 0);
+    status_close(&seen);
+    struct status_seen old = open_status();
+    ck_assert_int_lt(status_result(&old), 0); /* left as it was */
+    status_close(&old);
+}
+END_TEST
+
+START_TEST(a_second_read_only_daemon_is_refused_until_the_first_has_ended)
+{
+    struct status s;
+    struct stand_in first = start_as(true);
+    struct status_seen seen = open_status();
+    char *pid = mem_printf("process %ld;", (long)first.pid);
+    ck_assert_int_eq(status_begin(&s, dir, true), -EWOULDBLOCK);
+    ck_assert_msg(strstr(fail_text(), pid), "%s", fail_text());
+    free(pid);
+    finish(&first, 'c');
+    struct stand_in next = start_as(true);
+    ck_assert(status_ended(&seen)); /* that of the one it saw */
+    status_close(&seen);
+    finish(&next, 'c');
 }
 END_TEST
 
@@ -165,6 +253,9 @@ int main(void)
     tcase_add_test(tc, a_killed_daemon_has_ended);
     tcase_add_test(tc, who_opened_the_file_waits_for_the_daemon_it_saw_and_not_for_the_next);
     tcase_add_test(tc, a_store_that_was_never_mounted_has_no_file);
+    tcase_add_loop_test(tc, a_read_only_daemon_is_waited_for_and_leaves_no_file, 0, 2);
+    tcase_add_test(tc, what_an_earlier_mount_said_is_not_taken_for_a_read_only_one_s);
+    tcase_add_test(tc, a_second_read_only_daemon_is_refused_until_the_first_has_ended);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

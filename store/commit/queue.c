@@ -64,6 +64,11 @@ void store_enqueue(struct store *s, struct store_writer *w)
         __atomic_store_n(&w->state, WRITER_DONE, __ATOMIC_RELEASE);
         return;
     }
+    if (s->options.read_only && has_records(w)) {
+        w->status = -EROFS;
+        __atomic_store_n(&w->state, WRITER_DONE, __ATOMIC_RELEASE);
+        return;
+    }
     pthread_mutex_lock(&s->mu);
     queue_append(s->queue, w);
     pthread_mutex_unlock(&s->mu);

@@ -108,9 +108,9 @@ static int clean_level(struct store *s, int level, struct slice from, struct sli
 
 int store_compact(struct store *s, struct slice from, struct slice to)
 {
-    int rc = store_flush(s);
+    int rc = s->options.read_only ? -EROFS : store_flush(s);
     if (rc)
-        return rc;
+        return rc == -EROFS ? store_recall_error(s, rc) : rc;
     pthread_mutex_lock(&s->mu);
     int deepest = deepest_level(s, from, to), last = deepest < 1 ? 1 : deepest;
     if (last > VERSION_LEVELS - 1)

@@ -61,7 +61,7 @@ struct store_snapshot {
 struct store {
     struct store_options options;
     char *dir;
-    struct env *env;
+    struct env *env; /* of the options; read-only: one in memory above it, owned */
     struct env_file *lock_file;
     pthread_mutex_t mu;
 

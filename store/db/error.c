@@ -26,6 +26,8 @@ int store_recall_error(struct store *s, int code)
     pthread_mutex_lock(&s->mu);
     if (s->background_error == code && s->background_text)
         fail(code, "%s: %s", s->dir, s->background_text);
+    else if (code == -EROFS && s->options.read_only)
+        fail(code, "%s: the store was opened read-only", s->dir);
     else if (s->background_error == 0 && code == STORE_ECORRUPT && s->compaction_stuck)
         fail(code,
              "%s: a damaged table keeps level 0 from being compacted, and it is full: no more "

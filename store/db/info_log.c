@@ -15,7 +15,7 @@ void info_log_open(struct store *s)
 {
     char *path = name_info_log(s->dir), *old = mem_printf("%s.old", path);
     uint64_t size = 0;
-    if (s->options.log == NULL &&
+    if (s->options.log == NULL && !s->options.read_only &&
         env_open(s->env, path, ENV_WRITE | ENV_CREATE, &s->info_file) == 0) {
         env_size(s->env, s->info_file, &size);
         if (size > INFO_LOG_MAX && env_rename(s->env, path, old) == 0) {

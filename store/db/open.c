@@ -7,6 +7,7 @@
 #include "../commit/queue.h"
 #include "../commit/room.h"
 #include "../commit/sync.h"
+#include "../env/env_overlay.h"
 #include "info_log.h"
 #include "options.h"
 #include "repair.h"
@@ -91,7 +92,7 @@ static struct store *store_new(const char *dir, const struct store_options *opti
     else
         store_options_init(&s->options);
     options_sanitize(&s->options);
-    s->env = s->options.env;
+    s->env = s->options.read_only ? env_overlay_new(s->options.env) : s->options.env;
     s->dir = mem_printf("%s", dir);
     pthread_mutex_init(&s->mu, NULL);
     pthread_mutex_init(&s->view_mu, NULL);
@@ -142,6 +143,8 @@ static void store_free(struct store *s)
     buf_free(&s->reclaim.after);
     pthread_mutex_destroy(&s->view_mu);
     pthread_mutex_destroy(&s->mu);
+    if (s->options.read_only)
+        env_overlay_free(s->env);
     free(s->background_text);
     free(s->damage_text);
     free(s->dir);
@@ -152,6 +155,8 @@ static void store_free(struct store *s)
 
 int store_open(const char *dir, const struct store_options *options, struct store **out)
 {
+    if (options && options->read_only && options->repair)
+        return fail(-EINVAL, "%s: a repair cannot be read-only: choose one of the two", dir);
     struct store *s = store_new(dir, options);
     int rc = lock_folder(s);
     if (rc)

@@ -65,4 +65,11 @@ void options_sanitize(struct store_options *o)
     raise_int(&o->compaction_threads, 1);
     if (!o->env)
         o->env = env_posix();
+    if (o->read_only) { /* nothing is made, and nothing is to fill the memory */
+        o->create_if_missing = false;
+        o->reserve_bytes = 0;
+        o->l0_compact = o->l0_slow = 1 << 20;
+        o->l0_stop = o->l0_slow + 1;
+        o->level_base_bytes = SIZE_MAX;
+    }
 }

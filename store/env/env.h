@@ -46,6 +46,7 @@ struct env_ops {
                 void *arg);
     int (*sync_dir)(struct env *, const char *dir);
     int (*lock)(struct env *, const char *path, struct env_file **out);
+    int (*lock_shared)(struct env *, const char *path, struct env_file **out);
     int (*space)(struct env *, const char *path, struct env_space *out);
     uint64_t (*now_ns)(struct env *);
     void (*sleep_us)(struct env *, unsigned us);
@@ -136,6 +137,13 @@ static inline int env_sync_dir(struct env *e, const char *dir)
 static inline int env_lock(struct env *e, const char *path, struct env_file **out)
 {
     return e->ops->lock(e, path, out);
+}
+/* Takes a lock on path that keeps env_lock out, but nobody else who does the same; held until
+ * env_close. Writes nothing. *out is NULL where there is no such file, or it may not be read: then
+ * nobody can be kept out. -EWOULDBLOCK where env_lock holds it, as there. */
+static inline int env_lock_shared(struct env *e, const char *path, struct env_file **out)
+{
+    return e->ops->lock_shared(e, path, out);
 }
 static inline int env_space(struct env *e, const char *path, struct env_space *out)
 {

@@ -346,17 +346,19 @@ static int overlay_sync_dir(struct env *e, const char *dir)
 
 /* ---- the rest */
 
-/* On a disk that takes no writes nobody else can be about to change the store. */
+/* The file itself belongs to those below. Where none can be locked, one in memory stands in. */
+static int overlay_lock_shared(struct env *e, const char *path, struct env_file **out)
+{
+    struct env_file *below;
+    int rc = env_lock_shared(overlay_of(e)->below, path, &below);
+    *out = rc == 0 && below ? file_new(NULL, below) : NULL;
+    return rc;
+}
+
 static int overlay_lock(struct env *e, const char *path, struct env_file **out)
 {
-    struct overlay *o = overlay_of(e);
-    struct env_file *below;
-    int rc = env_lock(o->below, path, &below);
-    if (rc == -EROFS)
-        return overlay_open(e, path, ENV_WRITE | ENV_CREATE, out);
-    if (rc == 0)
-        *out = file_new(NULL, below);
-    return rc;
+    int rc = overlay_lock_shared(e, path, out);
+    return rc || *out ? rc : overlay_open(e, path, ENV_WRITE | ENV_CREATE, out);
 }
 
 static int overlay_space(struct env *e, const char *path, struct env_space *out)
@@ -390,6 +392,7 @@ static const struct env_ops ops = {
     .list = overlay_list,
     .sync_dir = overlay_sync_dir,
     .lock = overlay_lock,
+    .lock_shared = overlay_lock_shared,
     .space = overlay_space,
     .now_ns = overlay_now_ns,
     .sleep_us = overlay_sleep_us,

@@ -2,8 +2,8 @@
  * and forgotten with it. For who wants to see what opening a store would find, and leave the disk
  * as it is, also one that is mounted read-only.
  *
- * Only locks are taken below (a lock file may be made for it, and gets the pid), unless the disk
- * below takes no writes at all. Thread safe. */
+ * What is locked here is locked below with env_lock_shared, where that can be: others may do the
+ * same, who would write may not. Thread safe. */
 #ifndef STORE_ENV_ENV_OVERLAY_H
 #define STORE_ENV_ENV_OVERLAY_H
 

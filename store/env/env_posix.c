@@ -188,10 +188,13 @@ static int posix_sync_dir(struct env *e, const char *dir)
     return rc;
 }
 
-/* Says who holds the lock, as far as the file tells. */
+/* Says who holds the lock, as far as the file tells: who only reads has not written into it. */
 static int locked_by_another(int fd, const char *path)
 {
+    struct flock held = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     char pid[32] = "";
+    if (fcntl(fd, F_OFD_GETLK, &held) == 0 && held.l_type == F_RDLCK)
+        return fail(-EWOULDBLOCK, "%s: in use by another process, which only reads", path);
     ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
     pid[n > 0 ? n : 0] = 0;
     pid[strspn(pid, "0123456789")] = 0;
@@ -223,6 +226,24 @@ static int posix_lock(struct env *e, const char *path, struct env_file **out)
 out:
     close(fd);
     return rc;
+}
+
+static int posix_lock_shared(struct env *e, const char *path, struct env_file **out)
+{
+    (void)e;
+    struct flock whole = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    int rc = 0, fd = open(path, O_RDONLY | O_CLOEXEC);
+    *out = NULL;
+    if (fd < 0)
+        return errno == ENOENT || errno == EACCES ? 0 : posix_failed("open", path);
+    if (fcntl(fd, F_OFD_SETLK, &whole)) {
+        bool held = errno == EAGAIN || errno == EACCES;
+        rc = held ? locked_by_another(fd, path) : posix_failed("lock", path);
+        close(fd);
+        return rc;
+    }
+    *out = file_new(fd, path);
+    return 0;
 }
 
 static int posix_space(struct env *e, const char *path, struct env_space *out)
@@ -269,6 +290,7 @@ static const struct env_ops ops = {
     .list = posix_list,
     .sync_dir = posix_sync_dir,
     .lock = posix_lock,
+    .lock_shared = posix_lock_shared,
     .space = posix_space,
     .now_ns = posix_now_ns,
     .sleep_us = posix_sleep_us,

@@ -13,7 +13,7 @@
 struct env_file {
     struct sim_inode *inode;
     char *path;
-    bool writable, lock;
+    bool writable, lock, lock_shared;
     int windows; /* open ones */
 };
 
@@ -191,6 +191,8 @@ static void sim_close(struct env *e, struct env_file *f)
     assert(f->windows == 0);
     if (f->lock)
         f->inode->locked = false;
+    if (f->lock_shared)
+        f->inode->readers--;
     sim_inode_unref(f->inode);
     s->open_files--;
     pthread_mutex_unlock(&s->mu);
@@ -465,7 +467,7 @@ static int sim_lock(struct env *e, const char *path, struct env_file **out)
     int rc = fate.error;
     if (rc == 0 && !dir)
         rc = missing(path);
-    if (rc == 0 && i && i->locked)
+    if (rc == 0 && i && (i->locked || i->readers > 0))
         rc = fail(-EWOULDBLOCK, "%s: in use by process %ld", path, (long)getpid());
     if (rc == 0) {
         if (!i)
@@ -476,6 +478,23 @@ static int sim_lock(struct env *e, const char *path, struct env_file **out)
         (*out)->lock = i->locked = true;
     }
     free(pid);
+    return end(s, rc);
+}
+
+static int sim_lock_shared(struct env *e, const char *path, struct env_file **out)
+{
+    struct env_sim *s = sim_of(e);
+    struct fate fate = begin(s, SIM_LOCK, path, 0, 0);
+    struct sim_inode *i = lookup(s, path);
+    int rc = fate.error;
+    *out = NULL;
+    if (rc == 0 && i && i->locked)
+        rc = fail(-EWOULDBLOCK, "%s: in use by process %ld", path, (long)getpid());
+    if (rc == 0 && i) {
+        *out = new_handle(s, i, path, false);
+        (*out)->lock_shared = true;
+        i->readers++;
+    }
     return end(s, rc);
 }
 
@@ -531,6 +550,7 @@ const struct env_ops sim_ops = {
     .list = sim_list,
     .sync_dir = sim_sync_dir,
     .lock = sim_lock,
+    .lock_shared = sim_lock_shared,
     .space = sim_space,
     .now_ns = sim_now_ns,
     .sleep_us = sim_sleep_us,

@@ -299,7 +299,7 @@ void sim_disk_settle(struct sim_disk *d, enum sim_survival how, struct sim_rando
         inode_ref(i); /* settling drops references: nothing may go while the ring is walked */
     for (struct sim_inode *i = d->ring.next; i != &d->ring; i = i->next) {
         sim_settle(i, how, r);
-        assert(!i->locked);
+        assert(!i->locked && i->readers == 0);
         buf_set(&i->now, buf_slice(&i->durable));
         entries_clear(&i->entries_now);
         for (size_t n = 0; n < i->entries_durable.count; n++)

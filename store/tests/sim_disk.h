@@ -51,6 +51,7 @@ struct sim_inode {
     struct sim_inode *prev, *next; /* the ring of all inodes of a disk */
     int refs;
     bool is_dir, locked;
+    int readers; /* that hold a shared lock */
     /* a file */
     struct buf now, durable;
     uint64_t allocated; /* bytes of the disk it holds, where more than it has; not durable */

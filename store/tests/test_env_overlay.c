@@ -126,13 +126,30 @@ END_TEST
 
 START_TEST(a_lock_is_one_below)
 {
+    struct env_file *f, *g, *h;
+    ck_assert_int_eq(env_lock(over, "/d/a", &f), 0);
+    ck_assert_int_eq(env_lock(disk, "/d/a", &g), -EWOULDBLOCK);
+    ck_assert_int_eq(env_lock_shared(disk, "/d/a", &g), 0);
+    ck_assert_int_eq(env_lock_shared(over, "/d/a", &h), 0);
+    env_close(over, f);
+    env_close(over, h);
+    ck_assert_int_eq(env_lock(disk, "/d/a", &h), -EWOULDBLOCK);
+    env_close(disk, g);
+    ck_assert_int_eq(env_lock(disk, "/d/a", &g), 0);
+    ck_assert_int_eq(env_lock(over, "/d/a", &f), -EWOULDBLOCK);
+    ck_assert_int_eq(env_lock_shared(over, "/d/a", &f), -EWOULDBLOCK);
+    env_close(disk, g);
+}
+END_TEST
+
+START_TEST(a_lock_file_that_is_missing_below_is_not_made_there)
+{
     struct env_file *f, *g;
     ck_assert_int_eq(env_lock(over, "/d/l", &f), 0);
-    ck_assert_int_eq(env_lock(disk, "/d/l", &g), -EWOULDBLOCK);
+    ck_assert(!env_exists(disk, "/d/l"));
+    ck_assert_int_eq(env_lock_shared(over, "/d/m", &g), 0);
+    ck_assert_ptr_null(g);
     env_close(over, f);
-    ck_assert_int_eq(env_lock(disk, "/d/l", &g), 0);
-    ck_assert_int_eq(env_lock(over, "/d/l", &f), -EWOULDBLOCK);
-    env_close(disk, g);
 }
 END_TEST
 
@@ -180,6 +197,7 @@ int main(void)
                                   names_go_and_come_above_only,
                                   an_open_file_outlives_its_name,
                                   a_lock_is_one_below,
+                                  a_lock_file_that_is_missing_below_is_not_made_there,
                                   a_store_opens_and_works_above_and_is_unchanged_below,
                                   NULL};
     return run_tests("env_overlay", 30, setup, teardown, tests);
