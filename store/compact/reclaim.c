@@ -76,6 +76,7 @@ static bool begin(struct store *s, struct reclaim *r)
         pthread_mutex_unlock(&s->mu);
         int rc = room_switch_now(s);
         pthread_mutex_lock(&s->mu);
+        r->stays_behind = rc != 0;
         if (rc) /* no space for a log: the memtable's deletes have to wait */
             r->wanted = true;
         if (rc == -EAGAIN) { /* first what is full becomes emptier */
@@ -106,9 +107,11 @@ static enum reclaim_result compact_next(struct store *s, struct reclaim *r, int 
         *rc = compaction_run(s, c);
         compaction_end(s, c);
     }
-    if (!found)
+    if (!found) {
         r->begun = false;
-    else if (wait)
+        if (r->stays_behind)
+            result = RECLAIM_WAITS;
+    } else if (wait)
         result = RECLAIM_WAITS;
     else if (r->level == 0)
         r->level = 1;

@@ -17,14 +17,15 @@ struct reclaim {
     bool noted;   /* that space is low */
     bool running; /* a thread is in a step */
     bool begun;   /* not at its end yet */
-    int level;    /* what is next: the level, and the key that its last table ended with */
+    bool stays_behind; /* what is in the memtable, for want of a new log */
+    int level;         /* what is next: the level, and the key that its last table ended with */
     struct buf after;
 };
 
 enum reclaim_result {
     RECLAIM_NOTHING, /* there is nothing to be done, or another thread does it */
     RECLAIM_GOES_ON,
-    RECLAIM_WAITS, /* for a flush, or another compaction */
+    RECLAIM_WAITS, /* for a flush, another compaction, or space for a log */
 };
 
 /* Space may have become low, or be enough again: what was deleted before that is carried down, too.

@@ -549,6 +549,38 @@ START_TEST(one_compactor_brings_deletes_down_from_a_full_level_0)
 }
 END_TEST
 
+/* Logs that the disk has no space for, since it is out of inodes or over a quota. */
+static atomic_int logs_refused;
+
+static int no_new_log(void *arg, enum sim_call call, const char *path)
+{
+    const char *name = strrchr(path, '/');
+    uint64_t number;
+    (void)arg;
+    if (call != SIM_CREATE || name_parse(name ? name + 1 : path, &number) != NAME_LOG)
+        return 0;
+    atomic_fetch_add(&logs_refused, 1);
+    return -ENOSPC;
+}
+
+/* The deletes cannot leave the memtable: to try that without a pause would burn a core and read all
+ * tables again and again. */
+START_TEST(deletes_that_cannot_be_brought_down_are_tried_with_pauses)
+{
+    int n = fill();
+    env_sim_set_hook(disk, no_new_log, NULL);
+    for (int i = 0; i < 5; i++)
+        ck_assert_msg(drop(i) == 0, "%s", fail_text());
+    usleep(100000);
+    int before = atomic_load(&logs_refused);
+    usleep(500000);
+    ck_assert_int_lt(atomic_load(&logs_refused) - before, 60);
+    env_sim_set_hook(disk, NULL, NULL);
+    must_lack(store, 0, 5);
+    must_have(store, 5, n);
+}
+END_TEST
+
 START_TEST(a_manifest_record_without_space_is_tried_again)
 {
     struct target t = {SIM_WRITE, NAME_MANIFEST, 0, 3, -ENOSPC};
@@ -832,6 +864,7 @@ int main(void)
     tcase_add_test(background, closing_tries_a_flush_that_pauses_for_space_again);
     tcase_add_test(background, store_flush_tries_a_flush_that_pauses_for_space_again);
     tcase_add_loop_test(background, one_compactor_brings_deletes_down_from_a_full_level_0, 0, 2);
+    tcase_add_test(background, deletes_that_cannot_be_brought_down_are_tried_with_pauses);
     tcase_add_test(background, a_manifest_record_without_space_is_tried_again);
     tcase_add_test(background, tables_that_found_no_space_are_deleted);
     tcase_add_test(random, space_that_comes_and_goes_loses_nothing);
