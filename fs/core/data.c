@@ -19,6 +19,10 @@ uint64_t data_end(uint64_t size)
 
 /* ---- reading */
 
+/* So much is a file that is read in order: its blocks would push names and inodes out of the
+ * store's cache, and the kernel keeps them anyway. */
+#define SCAN_SIZE 65536
+
 /* The bytes of an extent record. */
 static int extent_bytes(struct slice value, struct slice *bytes)
 {
@@ -59,7 +63,7 @@ static int read_many(struct fs *fs, uint64_t ino, char *p, size_t size, uint64_t
 {
     struct fs_key key = key_extent(ino, off & ~(uint64_t)(FS_BLOCK - 1)),
                   prefix = key_of(KEY_EXTENT, ino);
-    struct iter *it = store_iter(fs->store, NULL);
+    struct iter *it = size >= SCAN_SIZE ? store_scan(fs->store, NULL) : store_iter(fs->store, NULL);
     struct slice bytes = {0};
     int rc = 0;
     for (iter_seek(it, key_slice(&key)); rc == 0 && it->valid; iter_next(it)) {

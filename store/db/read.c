@@ -42,7 +42,7 @@ static void release_view(void *arg)
     view_release(arg);
 }
 
-struct iter *store_iter(struct store *s, const struct store_snapshot *snap)
+static struct iter *make_iter(struct store *s, const struct store_snapshot *snap, bool keep)
 {
     struct view *v = view_take(s);
     uint64_t sequence = read_sequence(s, snap);
@@ -52,10 +52,20 @@ struct iter *store_iter(struct store *s, const struct store_snapshot *snap)
     children[0] = memtable_iter(v->mem);
     for (int i = 0; i < v->immutable_count; i++)
         children[1 + i] = memtable_iter(v->immutables[i]);
-    size_t n = memtables + (size_t)version_iters(v->version, children + memtables);
+    size_t n = memtables + (size_t)version_iters(v->version, keep, children + memtables);
     struct iter *merged = iter_merge(children, n);
     free(children);
     return iter_user(merged, sequence, release_view, v);
+}
+
+struct iter *store_iter(struct store *s, const struct store_snapshot *snap)
+{
+    return make_iter(s, snap, true);
+}
+
+struct iter *store_scan(struct store *s, const struct store_snapshot *snap)
+{
+    return make_iter(s, snap, false);
 }
 
 uint64_t store_approximate_size(struct store *s, struct slice from, struct slice to)

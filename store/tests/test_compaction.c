@@ -113,7 +113,7 @@ static int entries_in_tables(void)
 {
     struct version *v = take_version();
     struct iter **children = mem_alloc((size_t)(version_iter_count(v) + 1) * sizeof *children);
-    struct iter *it = iter_merge(children, (size_t)version_iters(v, children));
+    struct iter *it = iter_merge(children, (size_t)version_iters(v, true, children));
     int n = 0;
     for (iter_first(it); it->valid; iter_next(it))
         n++;

@@ -123,7 +123,7 @@ START_TEST(iterators_show_every_entry_once_and_in_order)
     random_levels(w, &r, all);
     struct iter **children =
         mem_alloc((size_t)version_iter_count(w->set.current) * sizeof *children);
-    int n = version_iters(w->set.current, children);
+    int n = version_iters(w->set.current, true, children);
     ck_assert_int_eq(n, version_iter_count(w->set.current));
     struct iter *it = iter_merge(children, (size_t)n);
     free(children);

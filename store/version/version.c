@@ -180,16 +180,16 @@ int version_iter_count(const struct version *v)
     return n;
 }
 
-int version_iters(struct version *v, struct iter **out)
+int version_iters(struct version *v, bool keep, struct iter **out)
 {
     int n = 0;
     for (int i = v->level[0].count; i-- > 0;) {
         const struct table_file *f = v->level[0].files[i];
-        out[n++] = table_cache_iter(v->set->tables, f->number, f->size, true);
+        out[n++] = table_cache_iter(v->set->tables, f->number, f->size, keep);
     }
     for (int level = 1; level < VERSION_LEVELS; level++)
         if (v->level[level].count > 0)
-            out[n++] = version_level_iter(&v->level[level], v->set->tables, true);
+            out[n++] = version_level_iter(&v->level[level], v->set->tables, keep);
     return n;
 }
 

@@ -46,10 +46,10 @@ void version_unref(struct version *v);
 /* As table_get: 1 with *value, -ENOENT deleted, 0 nothing known, or an error. */
 int version_get(struct version *v, struct slice key, uint64_t sequence, struct buf *value);
 /* Appends one iterator for each table of level 0 (newest first) and one for each deeper level that
- * is not empty. `out` has room (version_iter_count). The caller keeps the version referenced while
- * they live. */
+ * is not empty. `out` has room (version_iter_count). `keep` as in table_iter. The caller keeps the
+ * version referenced while they live. */
 int version_iter_count(const struct version *v);
-int version_iters(struct version *v, struct iter **out);
+int version_iters(struct version *v, bool keep, struct iter **out);
 /* Over files that are sorted and do not overlap; `level` must outlive it. `keep` as in table_iter.
  */
 struct iter *version_level_iter(const struct version_level *level, struct table_cache *tables,
