@@ -97,8 +97,8 @@ static void raise_file_limit(void)
     }
 }
 
-/* Blocks and nodes are made by one thread and freed by another; with a heap for each thread, as glibc
- * has it, what cache= and memtable= allow would be taken several times over. */
+/* Blocks and nodes are made by one thread and freed by another; with a heap for each thread, as
+ * glibc has it, what cache= and memtable= allow would be taken several times over. */
 static void use_one_heap(void)
 {
 #ifdef M_ARENA_MAX

@@ -19,7 +19,7 @@ struct entry {
     struct entry *chain;       /* of the bucket */
     struct entry *prev, *next; /* of the directory, oldest first */
     uint64_t dir, ino, position;
-    char name[];
+    char *name;
 };
 
 struct null_inode {
@@ -80,10 +80,9 @@ static struct entry **find(struct fs *fs, uint64_t dir, const char *name)
 
 static void add_name(struct fs *fs, uint64_t dir, const char *name, uint64_t ino)
 {
-    struct entry **at = find(fs, dir, name), *e = mem_alloc(sizeof *e + strlen(name) + 1);
+    struct entry **at = find(fs, dir, name), *e = mem_alloc(sizeof *e);
     struct entry *ring = &get(fs, dir)->entries;
-    *e = (struct entry){*at, ring->prev, ring, dir, ino, ++fs->position};
-    strcpy(e->name, name);
+    *e = (struct entry){*at, ring->prev, ring, dir, ino, ++fs->position, mem_printf("%s", name)};
     ring->prev->next = e;
     ring->prev = e;
     *at = e;
@@ -98,6 +97,7 @@ static uint64_t remove_name(struct fs *fs, uint64_t dir, const char *name)
     *at = e->chain;
     e->prev->next = e->next;
     e->next->prev = e->prev;
+    free(e->name);
     free(e);
     return ino;
 }
