@@ -203,6 +203,7 @@ int fs_setxattr(struct fs *fs, uint64_t ino, const char *name, const void *value
 /* Names, each with its NUL; length; -ERANGE. Without `trusted` those of that namespace are left
  * out: who may not read them does not see them either. */
 int fs_listxattr(struct fs *fs, uint64_t ino, char *list, size_t size, bool trusted);
+/* -ENODATA: there is none of that name. An ACL that is not there is gone already: 0. */
 int fs_removexattr(struct fs *fs, uint64_t ino, const char *name);
 
 /* ------------------------------------------------------------------------------------------------

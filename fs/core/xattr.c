@@ -9,6 +9,11 @@
 #define VALUE_MAX 65536
 #define CAPABILITY_NAME "security.capability"
 
+static bool is_acl(const char *name)
+{
+    return strcmp(name, ACL_ACCESS_NAME) == 0 || strcmp(name, ACL_DEFAULT_NAME) == 0;
+}
+
 static int check_name(const char *name)
 {
     static const char *const spaces[] = {"user.", "trusted.", "security."};
@@ -17,8 +22,7 @@ static int check_name(const char *name)
     for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++)
         if (strncmp(name, spaces[i], strlen(spaces[i])) == 0)
             return name[strlen(spaces[i])] ? 0 : -EINVAL;
-    return strcmp(name, ACL_ACCESS_NAME) == 0 || strcmp(name, ACL_DEFAULT_NAME) == 0 ? 0
-                                                                                     : -EOPNOTSUPP;
+    return is_acl(name) ? 0 : -EOPNOTSUPP;
 }
 
 /* False: the inode says that it has none. The kernel asks for one before many a write. */
@@ -153,10 +157,9 @@ static int set_locked(struct fs *fs, struct node *n, const char *name, struct sl
                       int flags)
 {
     bool access = strcmp(name, ACL_ACCESS_NAME) == 0;
-    bool acl = access || strcmp(name, ACL_DEFAULT_NAME) == 0;
     mode_t mode = n->inode.mode;
     n->no_capability = n->no_capability && strcmp(name, CAPABILITY_NAME) != 0;
-    if (acl && acl_check(value) != 0)
+    if (is_acl(name) && acl_check(value) != 0)
         return -EINVAL;
     if (!access)
         return change_xattr(fs, n, name, &value, mode);
@@ -208,6 +211,8 @@ int fs_removexattr(struct fs *fs, uint64_t ino, const char *name)
     rc = exists(fs, n, name);
     if (rc == 0)
         rc = change_xattr(fs, n, name, NULL, n->inode.mode);
+    else if (rc == -ENODATA && is_acl(name)) /* everything has one: its mode, where no other */
+        rc = 0;
     node_unlock(n);
     node_unpin(fs, n);
     return fs_error(fs, ino, rc);

@@ -150,6 +150,19 @@ START_TEST(a_list_that_goes_leaves_the_mode)
 }
 END_TEST
 
+START_TEST(a_list_that_is_not_there_is_removed_without_a_change)
+{
+    uint64_t f = make_file(FS_ROOT, "f");
+    struct stat before, after;
+    ck_assert_int_eq(fs_getattr(fs, f, &before), 0);
+    ck_assert_int_eq(fs_removexattr(fs, f, ACL_ACCESS_NAME), 0);
+    ck_assert_int_eq(fs_removexattr(fs, f, ACL_DEFAULT_NAME), 0);
+    ck_assert_int_eq(fs_getattr(fs, f, &after), 0);
+    ck_assert_mem_eq(&before.st_ctim, &after.st_ctim, sizeof after.st_ctim);
+    ck_assert_int_eq(fs_removexattr(fs, f, "user.none"), -ENODATA);
+}
+END_TEST
+
 START_TEST(without_a_default_list_the_umask_counts)
 {
     uint64_t d = make_dir(FS_ROOT, "d");
@@ -224,6 +237,7 @@ int main(void)
     tcase_add_test(tc, a_list_leaves_suid_and_takes_sgid_when_told_to);
     tcase_add_test(tc, chmod_changes_owner_mask_and_others_of_the_list);
     tcase_add_test(tc, a_list_that_goes_leaves_the_mode);
+    tcase_add_test(tc, a_list_that_is_not_there_is_removed_without_a_change);
     tcase_add_test(tc, without_a_default_list_the_umask_counts);
     tcase_add_test(tc, a_default_list_takes_the_umasks_place);
     tcase_add_test(tc, a_new_directory_takes_the_default_list_twice);

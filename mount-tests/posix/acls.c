@@ -156,6 +156,20 @@ START_TEST(a_list_that_goes_leaves_the_mode)
 }
 END_TEST
 
+START_TEST(a_list_that_is_not_there_is_removed_without_an_error)
+{
+    make_file("file", "");
+    ok(mkdir("dir", 0755));
+    ok(removexattr("file", ACCESS));
+    ok(removexattr("dir", ACCESS));
+    ok(removexattr("dir", DEFAULT));
+    ok(set_list("dir", DEFAULT, "u::rwx,g::r-x,o::---"));
+    ok(removexattr("dir", DEFAULT));
+    ok(removexattr("dir", DEFAULT));
+    fails(removexattr("file", "user.missing"), ENODATA);
+}
+END_TEST
+
 START_TEST(a_list_leaves_suid_and_sticky)
 {
     make_file("file", "");
@@ -519,7 +533,8 @@ END_TEST
 
 RUN("acls", a_new_file_has_no_list, a_list_of_three_is_the_mode_and_kept_as_that,
     a_list_is_kept_and_its_mask_is_the_group_in_the_mode, chmod_changes_owner_mask_and_other,
-    a_list_that_goes_leaves_the_mode, a_list_leaves_suid_and_sticky, setting_a_list_changes_ctime,
+    a_list_that_goes_leaves_the_mode, a_list_that_is_not_there_is_removed_without_an_error,
+    a_list_leaves_suid_and_sticky, setting_a_list_changes_ctime,
     a_named_user_has_what_his_entry_and_the_mask_have,
     a_named_user_without_rights_has_none_though_others_do, a_named_user_is_judged_before_his_groups,
     the_owner_has_the_owners_entry_whatever_the_mask,
