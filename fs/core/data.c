@@ -44,15 +44,21 @@ static void copy_block(char *p, size_t size, uint64_t off, uint64_t at, struct s
         memcpy(p + (from - off), bytes.data + (from - at), (size_t)(to - from));
 }
 
+/* What is stored of the block at `at`, as a part of `value`; -ENOENT: it is a hole. */
+static int get_block(struct fs *fs, uint64_t ino, uint64_t at, struct buf *value,
+                     struct slice *bytes)
+{
+    struct fs_key key = key_extent(ino, at);
+    int rc = store_get(fs->store, NULL, key_slice(&key), value);
+    return rc ? rc : extent_bytes(buf_slice(value), bytes);
+}
+
 static int read_one(struct fs *fs, uint64_t ino, char *p, size_t size, uint64_t off)
 {
     uint64_t at = off & ~(uint64_t)(FS_BLOCK - 1);
-    struct fs_key key = key_extent(ino, at);
     struct buf value = BUF_INIT;
-    struct slice bytes = {0};
-    int rc = store_get(fs->store, NULL, key_slice(&key), &value);
-    if (rc == 0)
-        rc = extent_bytes(buf_slice(&value), &bytes);
+    struct slice bytes;
+    int rc = get_block(fs, ino, at, &value, &bytes);
     if (rc == 0)
         copy_block(p, size, off, at, bytes);
     buf_free(&value);
@@ -123,20 +129,15 @@ void data_put_block(struct change *c, uint64_t ino, uint64_t at, const char *byt
 
 int data_get_block(struct fs *fs, uint64_t ino, uint64_t at, char *block, bool *there)
 {
-    struct fs_key key = key_extent(ino, at);
     struct buf value = BUF_INIT;
     struct slice bytes = {0};
-    int rc = store_get(fs->store, NULL, key_slice(&key), &value);
+    int rc = get_block(fs, ino, at, &value, &bytes);
     *there = rc == 0;
-    if (rc == 0)
-        rc = extent_bytes(buf_slice(&value), &bytes);
-    else if (rc == -ENOENT)
-        rc = 0;
     memset(block, 0, FS_BLOCK);
     if (rc == 0 && bytes.len > 0)
         memcpy(block, bytes.data, bytes.len);
     buf_free(&value);
-    return rc;
+    return rc == -ENOENT ? 0 : rc;
 }
 
 /* One block's part of a write: [from, to) of the block at `at`. */
@@ -203,11 +204,8 @@ int data_write(struct fs *fs, struct node *n, const char *p, size_t size, uint64
     if (rc)
         return rc;
     node_publish(n, &next);
-    if (first_garbage) {
-        pthread_mutex_lock(&n->mu);
-        n->garbage_recorded = true;
-        pthread_mutex_unlock(&n->mu);
-    }
+    if (first_garbage)
+        node_note_garbage(n);
     return 0;
 }
 

@@ -207,6 +207,8 @@ int change_commit(struct change *c, struct node *const *nodes, int count);
 void change_drop(struct change *c); /* instead of commit */
 /* node_set_inode; op held exclusively. */
 void node_publish(struct node *n, const struct inode *next);
+/* A garbage record of this inode, which has no name, was committed; op held exclusively. */
+void node_note_garbage(struct node *n);
 
 /* ---- others */
 

@@ -302,6 +302,13 @@ void node_publish(struct node *n, const struct inode *next)
     pthread_mutex_unlock(&n->mu);
 }
 
+void node_note_garbage(struct node *n)
+{
+    pthread_mutex_lock(&n->mu);
+    n->garbage_recorded = true;
+    pthread_mutex_unlock(&n->mu);
+}
+
 int node_load(struct fs *fs, uint64_t ino, struct node **out)
 {
     struct buf value = BUF_INIT;

@@ -121,11 +121,8 @@ static int change_xattr(struct fs *fs, struct node *n, const char *name, const s
     if (rc)
         return rc;
     node_publish(n, &next);
-    if (first_garbage) {
-        pthread_mutex_lock(&n->mu);
-        n->garbage_recorded = true;
-        pthread_mutex_unlock(&n->mu);
-    }
+    if (first_garbage)
+        node_note_garbage(n);
     return 0;
 }
 

@@ -37,11 +37,6 @@ double throttle_compact_pressure(const struct throttle_load *l)
     return larger(level0, debt);
 }
 
-double throttle_pressure(const struct throttle_load *l)
-{
-    return larger(throttle_flush_pressure(l), throttle_compact_pressure(l));
-}
-
 uint64_t throttle_rate(double pressure, uint64_t drain)
 {
     if (pressure <= 0)
