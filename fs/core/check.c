@@ -232,6 +232,14 @@ static void check_data(struct walk *w, const struct sums *s)
         tell_inode(w, s, "blocks of the file are missing");
 }
 
+/* (The links of a directory are not names: check_dir.) */
+static bool has_its_names(const struct sums *s)
+{
+    if (s->embedded)
+        return s->references == 0 && (S_ISDIR(s->type) || s->nlink == 1);
+    return s->ino == FS_ROOT || s->references == s->nlink;
+}
+
 static void check_inode(struct walk *w, const struct sums *s)
 {
     if (!s->there) {
@@ -245,8 +253,10 @@ static void check_inode(struct walk *w, const struct sums *s)
     }
     if (!S_ISDIR(s->type) && s->entries > 0)
         tell_inode(w, s, "names in what is no directory");
-    if (s->embedded ? s->references > 0 : s->ino != FS_ROOT && s->references != s->nlink)
+    if (!has_its_names(s))
         tell_inode(w, s, "it has not as many names as it says");
+    if (s->nlink == 0) /* what is open without a name has no record */
+        tell_inode(w, s, "an inode without a name");
     if (S_ISDIR(s->type))
         check_dir(w, s);
     check_data(w, s);

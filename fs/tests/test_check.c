@@ -44,7 +44,7 @@ static void del(struct fs_key key)
     ck_assert_int_eq(store_delete(fs_store(fs), key_slice(&key), false), 0);
 }
 
-static uint64_t file, dir;
+static uint64_t file, dir, linked;
 
 static void setup(void)
 {
@@ -53,7 +53,7 @@ static void setup(void)
     file = make_file(dir, "file");
     write_at(file, 0, "some bytes", 10);
     set_size(file, 3 * FS_BLOCK);
-    uint64_t linked = make_file(dir, "linked");
+    linked = make_file(dir, "linked");
     struct stat st;
     ck_assert_int_eq(fs_link(fs, linked, FS_ROOT, "other", &st), 0);
     fs_forget(fs, linked, 1);
@@ -86,6 +86,45 @@ START_TEST(a_link_count_that_is_wrong_is_found)
 {
     del(key_named(KEY_ENTRY, FS_ROOT, "other"));
     expect("it has not as many names as it says");
+}
+END_TEST
+
+static void set_links_of(struct fs_key key, uint32_t nlink)
+{
+    struct buf value = BUF_INIT;
+    struct inode i;
+    enum entry_kind kind;
+    uint64_t ino;
+    bool entry = key.bytes[0] == KEY_ENTRY;
+    ck_assert_int_eq(store_get(fs_store(fs), NULL, key_slice(&key), &value), 0);
+    ck_assert_int_eq(entry ? entry_decode(buf_slice(&value), &ino, &kind, &i)
+                           : inode_decode(&i, buf_slice(&value)),
+                     0);
+    i.nlink = nlink;
+    buf_clear(&value);
+    if (entry)
+        entry_encode_inode(ino, &i, &value);
+    else
+        inode_encode(&i, &value);
+    put(key, buf_slice(&value));
+    inode_free(&i);
+    buf_free(&value);
+}
+
+START_TEST(an_inode_in_its_entry_has_one_name)
+{
+    set_links_of(key_named(KEY_ENTRY, dir, "file"), 2);
+    expect("it has not as many names as it says");
+}
+END_TEST
+
+/* Nothing would ever remove it: what is open without a name has no such record. */
+START_TEST(an_inode_without_a_name_is_found)
+{
+    del(key_named(KEY_ENTRY, FS_ROOT, "other"));
+    del(key_named(KEY_ENTRY, dir, "linked"));
+    set_links_of(key_of(KEY_INODE, linked), 0);
+    expect("an inode without a name");
 }
 END_TEST
 
@@ -136,6 +175,8 @@ int main(void)
     tcase_add_test(tc, a_name_that_is_gone_is_found);
     tcase_add_test(tc, an_inode_that_is_gone_is_found);
     tcase_add_test(tc, a_link_count_that_is_wrong_is_found);
+    tcase_add_test(tc, an_inode_in_its_entry_has_one_name);
+    tcase_add_test(tc, an_inode_without_a_name_is_found);
     tcase_add_test(tc, blocks_that_do_not_belong_are_found);
     tcase_add_test(tc, a_count_of_inodes_that_is_wrong);
     tcase_add_test(tc, records_that_cannot_be_read_are_found);
