@@ -19,13 +19,22 @@ static struct table_file *next_table(const struct version *v, int level, const s
     return NULL;
 }
 
-static bool has_deletes(struct store *s, const struct table_file *f)
+/* A table never changes: it is read once for this. mu NOT held. */
+static bool has_deletes(struct store *s, struct table_file *f)
 {
+    pthread_mutex_lock(&s->mu);
+    bool known = f->plain || f->no_deletes, found = false;
+    pthread_mutex_unlock(&s->mu);
+    if (known)
+        return false;
     struct iter *it = table_cache_iter(s->tables, f->number, f->size, false);
-    bool found = false;
     for (iter_first(it); !found && it->valid; iter_next(it))
         found = key_type(it->key) == KEY_DELETE;
+    bool none = !found && it->status == 0;
     iter_destroy(it);
+    pthread_mutex_lock(&s->mu);
+    f->no_deletes = none;
+    pthread_mutex_unlock(&s->mu);
     return found;
 }
 
@@ -52,12 +61,9 @@ static bool find_next(struct store *s, struct reclaim *r, struct buf *from, stru
             buf_clear(&r->after);
             continue;
         }
-        pthread_mutex_lock(&s->mu);
-        bool plain = f->plain;
-        pthread_mutex_unlock(&s->mu);
         buf_set(from, key_user(buf_slice(&f->smallest)));
         buf_set(to, key_user(buf_slice(&f->largest)));
-        found = !plain && has_deletes(s, f);
+        found = has_deletes(s, f);
         if (!found)
             buf_set(&r->after, buf_slice(to));
     }

@@ -20,6 +20,7 @@ struct table_file {
     struct buf smallest, largest; /* internal keys */
     bool plain; /* each user key once, and no deletion: there is nothing to drop in it. False: not
                    known (it is not in the MANIFEST) */
+    bool no_deletes; /* compact/reclaim.h has looked; guarded by the set's lock */
     bool unreadable; /* no compaction takes it (compact/damage.h); guarded by the set's lock */
     bool busy;       /* input of a running compaction; guarded by the version set's lock */
 };
