@@ -261,12 +261,20 @@ static int commit_group(struct store *s, struct group *g)
     return 0;
 }
 
+/* It has nothing that needs space: where the others of its group found none, what it asks for can
+ * be had all the same. */
+static bool asks_for_sync_alone(const struct store_writer *w)
+{
+    return w->sync && !has_records(w) && !w->force_switch;
+}
+
 /* Takes the group out of the queue, hands the lead on, and tells each member how it went. mu held.
  */
 static void finish_group(struct store *s, struct group *g, int status, uint64_t sequence)
 {
     struct commit_queue *q = s->queue;
     struct store_writer *w = q->first, *end = g->last->next;
+    uint64_t before = sequence;
     q->first = end;
     if (!end)
         q->last = NULL;
@@ -278,10 +286,11 @@ static void finish_group(struct store *s, struct group *g, int status, uint64_t 
             sequence += store_batch_count(w->batch);
             s->stats.writers++;
         }
-        w->status = status;
-        w->sequence = sequence;
-        if (w->sync && status == 0) {
-            w->target = sequence;
+        bool spared = space_lacks(status) && asks_for_sync_alone(w);
+        w->status = spared ? 0 : status;
+        w->sequence = spared ? before : sequence;
+        if (w->sync && w->status == 0) {
+            w->target = w->sequence;
             sync_join(s, w);
         } else {
             wake_writer(&w->state, WRITER_DONE);

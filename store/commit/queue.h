@@ -16,6 +16,7 @@
  * 5. After a failed append nothing is appended any more: every writer gets the error. Only where
  * there was no space, and the log could be cut back to its last whole record, the queue goes on;
  * the numbers of the group that failed are given to the next one.
+ * A writer that only asks for a sync is not harmed by a group that found no space.
  * 6. While space is low (db/space.h) no group has both writers that need space and others. */
 #ifndef STORE_COMMIT_QUEUE_H
 #define STORE_COMMIT_QUEUE_H

@@ -433,6 +433,31 @@ static int fill_up_to_a_long_pause(struct target *t)
     return n;
 }
 
+/* Without a reserve, too, where the store does not know that space is low. */
+START_TEST(a_sync_without_a_batch_succeeds_where_a_put_beside_it_finds_no_space)
+{
+    struct target t;
+    struct store_batch b = STORE_BATCH_INIT;
+    struct store_writer sync = {.sync = true}, puts = {.batch = &b, .sync = true};
+    struct store_writer *first = _i < 2 ? &sync : &puts, *second = _i < 2 ? &puts : &sync;
+    store_close(store);
+    options.reserve_bytes = _i % 2 == 0 ? STORE_RESERVE_AUTO : 0;
+    open_store();
+    int n = fill_up_to_a_long_pause(&t);
+    env_sim_set_hook(disk, strike, &t);
+    store_batch_put(&b, slice_str("beside"), slice_str("x"));
+    store_enqueue(store, first);
+    store_enqueue(store, second);
+    int rc = store_wait(store, first), rc_second = store_wait(store, second);
+    ck_assert_int_eq(first == &sync ? rc : rc_second, 0);
+    ck_assert_int_eq(first == &sync ? rc_second : rc, -ENOSPC);
+    env_sim_set_hook(disk, NULL, NULL);
+    store_batch_free(&b);
+    must_have(store, 0, n);
+    check_copy(SIM_LOSE_ALL, 0, n, n);
+}
+END_TEST
+
 START_TEST(closing_tries_a_flush_that_pauses_for_space_again)
 {
     struct target t;
@@ -865,6 +890,8 @@ int main(void)
     tcase_add_test(logs, a_failed_sync_stays_an_error_even_for_want_of_space);
     tcase_add_test(logs, zeroes_written_ahead_need_not_fit);
     tcase_add_test(background, a_flush_without_space_is_tried_again);
+    tcase_add_loop_test(background,
+                        a_sync_without_a_batch_succeeds_where_a_put_beside_it_finds_no_space, 0, 4);
     tcase_add_test(background, closing_tries_a_flush_that_pauses_for_space_again);
     tcase_add_test(background, store_flush_tries_a_flush_that_pauses_for_space_again);
     tcase_add_loop_test(background, one_compactor_brings_deletes_down_from_a_full_level_0, 0, 2);
