@@ -24,8 +24,8 @@ struct throttle_load {
     size_t memtable, memtable_limit;      /* bytes in the one that fills now */
 };
 
-/* 0: no slowing down; 1: at the stop (or beyond the hard limit of the debt). That of the memtables is
- * answered by the flush, that of level 0 and the debt (the larger of both) by compaction. */
+/* 0: no slowing down; 1: at the stop (or beyond the hard limit of the debt). That of the memtables
+ * is answered by the flush, that of level 0 and the debt (the larger of both) by compaction. */
 double throttle_flush_pressure(const struct throttle_load *l);
 double throttle_compact_pressure(const struct throttle_load *l);
 
