@@ -5,6 +5,7 @@
  * What is limited by a count (num) runs in the calling thread; what is limited by time (whatever
  * syncs, and readers beside a writer) in threads that look at a flag. */
 #include "peers.h"
+#include "processor.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -107,10 +108,11 @@ static void time_from_here(struct part *p)
     p->started = now();
 }
 
-static void time_to_here(struct part *p)
+static uint32_t time_to_here(struct part *p)
 {
     uint32_t ns = (uint32_t)((now() - p->started) * 1e9);
     buf_append(&p->nanoseconds, &ns, sizeof ns);
+    return ns;
 }
 
 static int compare_times(const void *a, const void *b)
@@ -171,13 +173,18 @@ static void fill_anywhere(struct work *w)
 static void fill_for_long(struct work *w)
 {
     struct part p;
+    struct processor processor;
     start_part(&p, w, 0);
+    processor_open(&processor);
     for (long i = 0; i < w->num * LONG; i++) {
         time_from_here(&p);
         put(&p, any_number(&p), false);
-        time_to_here(&p);
+        processor_note(&processor, time_to_here(&p));
     }
     set_latency(w, &p, 0, 1);
+    if (processor.longest_ns)
+        w->result.max_us = (double)processor.longest_ns / 1e3;
+    processor_close(&processor);
     count_part(&p);
 }
 
