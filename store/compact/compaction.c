@@ -225,6 +225,7 @@ static int move_table(struct store *s, struct compaction *c)
     return rc;
 }
 
+/* mu held at entry and exit, let go of meanwhile. */
 static void note_stats(struct store *s, const struct compaction *c, const struct edit *e,
                        uint64_t start)
 {
@@ -237,12 +238,14 @@ static void note_stats(struct store *s, const struct compaction *c, const struct
         room_note_compaction(s, c->inputs[0].bytes, start);
     s->stats.compact_read_bytes += c->inputs[0].bytes + c->inputs[1].bytes;
     s->stats.compact_write_bytes += written;
+    pthread_mutex_unlock(&s->mu);
     info_log(s,
              "compacted %d+%d tables of levels %d and %d into %d of level %d: %llu bytes to %llu "
              "in %llu us",
              c->inputs[0].count, c->inputs[1].count, c->level, c->level + 1, e->added_count,
              c->output_level, (unsigned long long)(c->inputs[0].bytes + c->inputs[1].bytes),
              (unsigned long long)written, (unsigned long long)ns / 1000);
+    pthread_mutex_lock(&s->mu);
 }
 
 int compaction_run(struct store *s, struct compaction *c)

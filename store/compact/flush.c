@@ -94,11 +94,13 @@ int flush_oldest(struct store *s)
         room_note_flush(s, memtable_bytes(im.mem), e.added[i].size, env_now_ns(s->env) - start);
     }
     sync_advance(s, im.last_sequence);
+    forget_oldest(s);
+    live_log_drop(s, im.log_after);
+    pthread_mutex_unlock(&s->mu);
     info_log(s, "flushed a memtable into table %llu of %llu bytes in %llu us",
              (unsigned long long)number, (unsigned long long)(e.added_count ? e.added[0].size : 0),
              (unsigned long long)(env_now_ns(s->env) - start) / 1000);
-    forget_oldest(s);
-    live_log_drop(s, im.log_after);
+    pthread_mutex_lock(&s->mu);
 out:
     edit_free(&e);
     return rc;

@@ -117,6 +117,7 @@ struct view *view_publish(struct store *s);
 
 /* db/info_log.c ----------------------------------------------------------------------------------
  */
+/* Writes to the disk: mu NOT held (but where an error is told that ends all writing). */
 void info_log(struct store *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* db/error.c -------------------------------------------------------------------------------------
@@ -130,8 +131,8 @@ int store_recall_error(struct store *s, int code);
  */
 /* Creates a log file (mu NOT held); NULL and *rc on error. */
 struct live_log *live_log_create(struct store *s, uint64_t number, int *rc);
-void live_log_unref(struct store *s,
-                    struct live_log *l); /* mu held; the last reference closes the file */
+/* The last reference closes the file. mu held at entry and exit, let go of meanwhile. */
+void live_log_unref(struct store *s, struct live_log *l);
 /* Drops and deletes logs whose number is below `keep_from`. mu held at entry and exit, let go of
  * meanwhile. */
 void live_log_drop(struct store *s, uint64_t keep_from);

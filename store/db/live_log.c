@@ -28,9 +28,11 @@ void live_log_unref(struct store *s, struct live_log *l)
     assert(l->refs > 0);
     if (--l->refs > 0)
         return;
-    log_writer_free(&l->writer); /* its window first */
+    pthread_mutex_unlock(&s->mu); /* closing a file that was deleted frees its space */
+    log_writer_free(&l->writer);  /* its window first */
     env_close(s->env, l->file);
     free(l);
+    pthread_mutex_lock(&s->mu);
 }
 
 void live_log_drop(struct store *s, uint64_t keep_from)

@@ -113,11 +113,13 @@ static struct store *store_new(const char *dir, const struct store_options *opti
 
 static void free_logs(struct store *s)
 {
+    pthread_mutex_lock(&s->mu);
     while (s->logs) {
         struct live_log *l = s->logs;
         s->logs = l->next;
         live_log_unref(s, l);
     }
+    pthread_mutex_unlock(&s->mu);
 }
 
 static void store_free(struct store *s)

@@ -147,13 +147,17 @@ static int roll(struct version_set *s)
     }
     pthread_mutex_lock(s->mu);
     if (rc == 0) {
-        if (s->manifest)
-            env_close(s->env, s->manifest);
+        struct env_file *old_file = s->manifest;
         log_writer_free(&s->manifest_log);
         s->manifest = file;
         s->manifest_log = log;
         s->manifest_base = log.end;
         s->manifest_number = number;
+        if (old_file) { /* it was deleted: closing it frees its space */
+            pthread_mutex_unlock(s->mu);
+            env_close(s->env, old_file);
+            pthread_mutex_lock(s->mu);
+        }
     } else if (!kept) {
         s->broken = rc; /* which MANIFEST the disk has for current is no longer known */
     }
