@@ -150,8 +150,9 @@ struct report *report_open(const struct settings *s)
     say(r,
         "Medians; a ratio is ours / theirs in the same round: median (lowest to highest). CPU: "
         "microseconds an operation,\nall threads; disk: bytes written for each byte put, until "
-        "closed; space of the folder and peak memory in MiB. max of waits: without those for a "
-        "processor.\n\n%-16s %-8s %11s %8s %8s %8s %8s "
+        "closed; space of the folder and peak memory in MiB. max us of waits: the longest that a "
+        "put "
+        "was held up.\n\n%-16s %-8s %11s %8s %8s %8s %8s "
         "%6s %7s %6s  %s\n",
         "", "", "ops/s", "CPU us", "p50 us", "p99 us", "max us", "disk", "space", "memory",
         "ours / theirs: ops/s and CPU");

@@ -5,7 +5,6 @@
  * What is limited by a count (num) runs in the calling thread; what is limited by time (whatever
  * syncs, and readers beside a writer) in threads that look at a flag. */
 #include "peers.h"
-#include "processor.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,6 +12,8 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "blocked.h"
 
 /* ---- clocks, keys, values */
 
@@ -173,18 +174,18 @@ static void fill_anywhere(struct work *w)
 static void fill_for_long(struct work *w)
 {
     struct part p;
-    struct processor processor;
+    struct blocked blocked;
     start_part(&p, w, 0);
-    processor_open(&processor);
+    blocked_start(&blocked);
     for (long i = 0; i < w->num * LONG; i++) {
         time_from_here(&p);
         put(&p, any_number(&p), false);
-        processor_note(&processor, time_to_here(&p));
+        blocked_note(&blocked, time_to_here(&p));
     }
     set_latency(w, &p, 0, 1);
-    if (processor.longest_ns)
-        w->result.max_us = (double)processor.longest_ns / 1e3;
-    processor_close(&processor);
+    if (blocked.longest_ns)
+        w->result.max_us = (double)blocked.longest_ns / 1e3;
+    blocked_end(&blocked);
     count_part(&p);
 }
 
