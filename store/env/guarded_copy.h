@@ -14,7 +14,8 @@
 bool guarded_copy_ready(void);
 
 /* True: all n bytes are at `to`. False: the memory there could not be had; any part of the bytes
- * may have been written. Requires: guarded_copy_ready() was true, and the two do not overlap. */
+ * may have been written. Requires: guarded_copy_ready() was true, the thread does not block SIGBUS,
+ * and the two do not overlap. */
 bool guarded_copy(void *to, const void *from, size_t n);
 
 #endif
