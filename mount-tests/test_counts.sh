@@ -78,8 +78,8 @@ calls() {
     rm -r "$work/calls"
     expect "calls of $*" "$wanted" "$(awk '$1 ~ /^[0-9]+$/ && $2 != "total" { print $1, $2 }' "$work/trace" | per_operation "$divisor")"
 }
-# without a sync: into the log through a mapping of it
-calls $n "" create unlink-empty
+# without a sync: into the log through a mapping of it, but for the first 64 KiB
+calls $n "pwrite64 0.2" create unlink-empty
 calls $n "pwrite64 1" overwrite
 calls $((n / 4)) "fdatasync 1 pwrite64 1" append+fsync
 done_testing

@@ -8,9 +8,10 @@
 #include "sync.h"
 #include "wake.h"
 
-/* A part of log_window_bytes, by default a page: records of up to so much go through a window, from
- * so much behind the last sync on. */
-enum { WINDOW_PARTS = 64 };
+enum {
+    WINDOW_LONGEST = 4096, /* bytes of a record that goes through a window; and an eighth of it */
+    WINDOW_AFTER = 4,      /* windows are used from a quarter of one behind the last sync on */
+};
 
 /* The writers that are committed together: the queue from its front up to `last`. */
 struct group {
@@ -159,15 +160,24 @@ static size_t log_bytes_of(const struct store_batch *batch)
     return store_batch_bytes(batch) + store_batch_bytes(batch) / 1024 + 128;
 }
 
-/* A window does not pay for what is long: its zeroes would be written for nothing. Nor just after a
- * sync, which has made each page of it fault again. mu held. */
+/* A window does not pay for what is long: its zeroes would be written for nothing. Nor for few
+ * bytes behind a sync. The sync has made each page fault again; and where the kernel keeps a file
+ * in larger pieces than pages, a store into one lets the next sync write all of it. mu held. */
+static bool window_pays(const struct store *s, const struct group *g, size_t need)
+{
+    size_t size = s->options.log_window_bytes;
+    return size > 0 && !g->sync && need <= WINDOW_LONGEST && need <= size / 8 &&
+           s->sync->unsynced_bytes >= size / WINDOW_AFTER;
+}
+
+/* mu held. */
 static struct append_way way_of(struct store *s, const struct group *g)
 {
-    size_t part = s->options.log_window_bytes / WINDOW_PARTS, need = log_bytes_of(g->batch);
+    size_t need = log_bytes_of(g->batch);
     bool low = space_is_low(&s->space);
     return (struct append_way){
         .zero_ahead = sync_is_hot(s) && need <= s->options.zero_ahead_bytes && !low,
-        .window = !g->sync && need <= part && !low && s->sync->unsynced_bytes >= part,
+        .window = window_pays(s, g, need) && !low,
     };
 }
 

@@ -20,7 +20,7 @@ static void small_options(struct store_options *o, struct env *env)
     o->block_bytes = 1024;
     o->cache_bytes = 32 << 10;
     o->zero_ahead_bytes = 8 << 10;
-    o->log_window_bytes = 32 << 10;
+    o->log_window_bytes = 8 << 10;
     o->l0_compact = 2;
 }
 
@@ -260,15 +260,18 @@ static void add_stats(struct workload *w)
 
 static void check_stats(const struct workload *w)
 {
-    printf("%llu calls, %llu stores opened after a cut; %llu memtable switches, %llu flushes, %llu "
+    unsigned long long mapped = env_sim_count(w->env, SIM_WINDOW);
+    printf("%llu calls, %llu of them through windows, %llu stores opened after a cut; %llu "
+           "memtable switches, %llu flushes, %llu "
            "compactions, %llu MANIFESTs\n",
-           (unsigned long long)w->calls, (unsigned long long)w->opened,
+           (unsigned long long)w->calls, mapped, (unsigned long long)w->opened,
            (unsigned long long)w->stats.switches, (unsigned long long)w->stats.flushes,
            (unsigned long long)w->stats.compactions, (unsigned long long)w->manifests);
     fflush(stdout);
     MUST(w->calls > 100 && w->opened > 100, "the workload was too short");
     MUST(w->stats.switches > 3 && w->stats.flushes > 3 && w->stats.compactions > 0,
          "the workload was too small");
+    MUST(mapped > 10 || w->sync_percent > 0, "plain writes without windows");
 }
 
 void crash_cut_everywhere(struct workload *w)

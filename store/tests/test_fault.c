@@ -36,7 +36,7 @@ static void small_options(struct store_options *o, struct env *env)
     o->level_base_bytes = 16 << 10;
     o->block_bytes = 1024;
     o->zero_ahead_bytes = 8 << 10;
-    o->log_window_bytes = 32 << 10;
+    o->log_window_bytes = 8 << 10;
     o->l0_compact = 2;
 }
 

@@ -52,7 +52,7 @@ static void set_up(void)
     options.level_base_bytes = 16 * KB;
     options.block_bytes = KB;
     options.zero_ahead_bytes = 8 * KB;
-    options.log_window_bytes = 16 * KB;
+    options.log_window_bytes = 8 * KB;
     options.compression = STORE_COMPRESS_NONE;
     open_store();
 }

@@ -180,7 +180,7 @@ static void run(uint64_t seed)
     options.env = disk;
     options.memtable_bytes = 32 << 10;
     options.zero_ahead_bytes = sim_chance(&r, 50) ? 0 : 16 << 10;
-    options.log_window_bytes = sim_chance(&r, 50) ? 0 : 16 << 10;
+    options.log_window_bytes = sim_chance(&r, 50) ? 0 : 8 << 10;
     options.reserve_bytes = sim_chance(&r, 50) ? 0 : 64 << 10;
     options.visible_when_durable = sim_chance(&r, 30);
     MUST(store_open("/db", &options, &store) == 0, "open: %s", fail_text());

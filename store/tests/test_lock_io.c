@@ -140,7 +140,7 @@ START_TEST(no_call_to_the_disk_is_made_under_the_lock)
     options.memtable_bytes = 32 << 10;
     options.table_bytes = 16 << 10;
     options.level_base_bytes = 32 << 10;
-    options.log_window_bytes = 32 << 10;
+    options.log_window_bytes = 16 << 10;
     options.manifest_bytes = 200;
     options.max_open_tables = 16;
     ck_assert_int_eq(store_open("/db", &options, &s), 0);

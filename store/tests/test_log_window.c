@@ -172,7 +172,7 @@ END_TEST
 
 /* ---- the store's rule */
 
-enum { WINDOW = 64 << 10, PART = WINDOW / 64 };
+enum { WINDOW = 64 << 10, LONGEST = 4096, AFTER = WINDOW / 4 };
 
 static struct store *store;
 static struct store_options options;
@@ -189,7 +189,7 @@ static void open_store(size_t window)
 /* Returns how many of the puts went through a window. */
 static uint64_t put(int count, size_t len, bool sync)
 {
-    static const char bytes[4 * PART];
+    static const char bytes[LONGEST];
     uint64_t before = through_windows();
     for (int i = 0; i < count; i++)
         ck_assert_int_eq(store_put(store, slice_str("key"), slice_of(bytes, len), sync), 0);
@@ -199,7 +199,7 @@ static uint64_t put(int count, size_t len, bool sync)
 START_TEST(many_short_plain_writes_go_through_windows)
 {
     open_store(WINDOW);
-    put(100, 100, false);
+    put(200, 100, false);
     uint64_t writes = env_sim_count(disk, SIM_WRITE);
     ck_assert_uint_eq(put(2000, 100, false), 2000);
     /* besides: the zeroes, once a window */
@@ -220,10 +220,10 @@ END_TEST
 START_TEST(sync_writes_and_those_right_behind_them_do_not)
 {
     open_store(WINDOW);
-    put(100, 100, false);
+    put(200, 100, false);
     ck_assert_uint_eq(put(10, 100, true), 0);
-    ck_assert_uint_eq(put(PART / 150, 100, false), 0);
-    ck_assert_uint_gt(put(PART / 100, 100, false), 0);
+    ck_assert_uint_eq(put(AFTER / 150, 100, false), 0);
+    ck_assert_uint_gt(put(AFTER / 100, 100, false), 0);
     store_close(store);
 }
 END_TEST
@@ -231,16 +231,16 @@ END_TEST
 START_TEST(long_writes_do_not)
 {
     open_store(WINDOW);
-    put(100, 100, false);
-    ck_assert_uint_eq(put(10, PART, false), 0);
-    ck_assert_uint_eq(put(10, PART / 2, false), 10);
+    put(200, 100, false);
+    ck_assert_uint_eq(put(10, LONGEST, false), 0);
+    ck_assert_uint_eq(put(10, LONGEST / 2, false), 10);
     store_close(store);
 }
 END_TEST
 
 START_TEST(what_went_through_windows_is_there_after_a_kill)
 {
-    enum { COUNT = 500 };
+    enum { COUNT = 2000 };
     char key[16];
     open_store(WINDOW);
     for (int i = 0; i < COUNT; i++) {

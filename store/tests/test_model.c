@@ -79,7 +79,7 @@ static void random_options(struct run *r, struct env *env)
     o->compression = sim_chance(&r->random, 50) ? STORE_COMPRESS_SNAPPY : STORE_COMPRESS_NONE;
     o->max_immutables = 1 + (int)sim_below(&r->random, 3);
     o->zero_ahead_bytes = sim_below(&r->random, 2) * (16u << 10);
-    o->log_window_bytes = sim_below(&r->random, 3) * (16u << 10);
+    o->log_window_bytes = sim_below(&r->random, 3) * (8u << 10);
     o->visible_when_durable = sim_chance(&r->random, 30);
     o->compaction_threads = 1 + (int)sim_below(&r->random, 3);
 }
