@@ -4,6 +4,7 @@
 #   FSYNC_PROCESSES=32     with so many more, what ends in fsync
 #   WHAT="ops jobs dirs"   ops: single operations; jobs: whole programs; dirs: big directories and trees
 #   LOADED=1               with a busy process on every CPU besides
+#   IMAGE=8G               size of the images: ext4 makes an inode for each 16 KiB of it; a TREE of a million files wants 20G
 #   OPTIONS=...            mount options of skeinfs;  BENCH_DIR: where the images go (a disk, no tmpfs)
 # In each round every filesystem has its turn, one after the other, so that what the machine does besides hits all alike; what counts
 # are the ratios within a round. Results: $BUILD/bench/mount.csv (all), mount.txt (the table).
@@ -15,7 +16,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 bin=$(cd "$root" && realpath "${BUILD:-build}")
 ROUNDS=${ROUNDS:-5} FILES=${FILES:-2000} PROCESSES=${PROCESSES:-1 8 16} FSYNC_PROCESSES=${FSYNC_PROCESSES-32} WHAT=${WHAT:-ops jobs dirs}
-FILESYSTEMS=${FILESYSTEMS:-skeinfs ext4 xfs bindfs null}
+FILESYSTEMS=${FILESYSTEMS:-skeinfs ext4 xfs bindfs null} IMAGE=${IMAGE:-8G}
 
 export FILES
 [ "$(id -u)" = 0 ] || { echo "bench: only root can mount images"; exit 77; }
@@ -48,7 +49,7 @@ image() { # NAME MKFS...
     local name=$1
     shift
     mkdir "$work/$name"
-    truncate -s 8G "$work/$name.img" && "$@" "$work/$name.img" >/dev/null && mount -o loop "$work/$name.img" "$work/$name" ||
+    truncate -s "$IMAGE" "$work/$name.img" && "$@" "$work/$name.img" >/dev/null && mount -o loop "$work/$name.img" "$work/$name" ||
         { echo "bench: no image for $name"; exit 1; }
 }
 uses() { [[ " $FILESYSTEMS " == *" $1 "* ]]; }

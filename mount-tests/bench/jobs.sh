@@ -66,10 +66,10 @@ if [ -n "$pg" ] && id postgres >/dev/null 2>&1; then
     cd "$dir" && rm -rf pg
 fi
 if has fio; then
-    for kind in write read randwrite randread; do
-        out=$(fio --name=b --filename=fio --rw=$kind --bs=$([[ $kind == rand* ]] && echo 4k || echo 1m) --size=128m --end_fsync=1 \
-            --minimal 2>/dev/null) && echo "$out" |
-            awk -F';' -v k="fio-$kind-128m" '{ms = $9 + $50; printf "%s 1 %d\n", k, ms * 1000}'
+    # 128 MiB each; fio drops what the kernel has of the file before
+    for kind in write-1m read-1m write-4k read-4k randwrite-4k randread-4k; do
+        out=$(fio --name=b --filename=fio --rw=${kind%-*} --bs=${kind#*-} --size=128m --end_fsync=1 --minimal 2>/dev/null) &&
+            echo "$out" | awk -F';' -v k="fio-$kind" '{ms = $9 + $50; printf "%s 1 %d\n", k, ms * 1000}'
     done
     rm -f fio
 fi
