@@ -217,7 +217,7 @@ int store_get(struct store *s, const struct store_snapshot *snap, struct slice k
 /* A cursor over the store as it is now, or at snap; not placed yet. iter_destroy() it before
  * store_close. */
 struct iter *store_iter(struct store *s, const struct store_snapshot *snap);
-/* The same for much that is read once: what it reads does not take the place of other blocks in the
+/* The same for much that is read once, and forwards: what it reads takes no other block's place in the
  * cache. */
 struct iter *store_scan(struct store *s, const struct store_snapshot *snap);
 

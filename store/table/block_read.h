@@ -14,4 +14,16 @@ bool take_block_handle(struct slice *in, struct block_handle *h);
 int block_read(struct env *env, struct env_file *file, const char *path, uint64_t file_size,
                struct block_handle h, char **data, size_t *len);
 
+/* Blocks one behind the other, of which the next ones are read along. Zeroed at first. */
+struct block_ahead {
+    char *bytes;
+    uint64_t offset;
+    size_t len;
+};
+/* As block_read. */
+int block_read_ahead(struct block_ahead *a, struct env *env, struct env_file *file,
+                     const char *path, uint64_t file_size, struct block_handle h, char **data,
+                     size_t *len);
+void block_ahead_free(struct block_ahead *a);
+
 #endif

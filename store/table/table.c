@@ -179,7 +179,9 @@ static struct slice cached_bytes(struct cache_entry *e)
     return slice_of(cache_value(e), cache_value_bytes(e));
 }
 
-static int hold_block(struct table *t, struct block_handle at, bool keep, struct held_block *h)
+/* `ahead`: NULL, or the blocks behind this one are read along. */
+static int hold_block(struct table *t, struct block_handle at, bool keep, struct block_ahead *ahead,
+                      struct held_block *h)
 {
     char *data;
     size_t len;
@@ -188,7 +190,8 @@ static int hold_block(struct table *t, struct block_handle at, bool keep, struct
     if (h->entry)
         return block_init(&h->block,
                           cached_bytes(h->entry)); /* it was right when it was inserted */
-    int rc = block_read(t->env, t->file, t->path, t->size, at, &data, &len);
+    int rc = ahead ? block_read_ahead(ahead, t->env, t->file, t->path, t->size, at, &data, &len)
+                   : block_read(t->env, t->file, t->path, t->size, at, &data, &len);
     if (rc)
         return rc;
     rc = in_block(t, at.offset, block_init(&h->block, slice_of(data, len)));
@@ -250,7 +253,7 @@ static int get_from_index(struct table *t, struct slice user, struct slice targe
             return bad_index_entry(t);
         if (t->has_filter && !filter_may_match(&t->filter, at.offset, user))
             return 0;
-        r = hold_block(t, at, true, &h);
+        r = hold_block(t, at, true, NULL, &h);
         if (r)
             break;
         block_cursor_init(&c, &h.block);
@@ -297,6 +300,7 @@ struct table_iterator {
     int read_status; /* why the block under the index's place is not open */
     struct block_handle at;
     struct held_block held;
+    struct block_ahead ahead; /* used without `keep`: who reads much, and mostly in order */
     struct block_cursor index, data;
     table_release release;
     void *owner, *hold;
@@ -330,7 +334,7 @@ static void open_block(struct table_iterator *it)
     if (it->open && it->at.offset == at.offset && it->at.size == at.size && it->data.status == 0)
         return;
     close_block(it);
-    it->read_status = hold_block(it->table, at, it->keep, &it->held);
+    it->read_status = hold_block(it->table, at, it->keep, it->keep ? NULL : &it->ahead, &it->held);
     if (it->read_status && it->bad_blocks) {
         ++*it->bad_blocks;
         it->read_status = 0; /* as an empty block */
@@ -451,6 +455,7 @@ static void ti_destroy(struct iter *base)
 {
     struct table_iterator *it = (struct table_iterator *)base;
     close_block(it);
+    block_ahead_free(&it->ahead);
     block_cursor_free(&it->index);
     if (it->release)
         it->release(it->owner, it->hold);
