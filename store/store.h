@@ -217,8 +217,8 @@ int store_get(struct store *s, const struct store_snapshot *snap, struct slice k
 /* A cursor over the store as it is now, or at snap; not placed yet. iter_destroy() it before
  * store_close. */
 struct iter *store_iter(struct store *s, const struct store_snapshot *snap);
-/* The same for much that is read once, and forwards: what it reads takes no other block's place in the
- * cache. */
+/* The same for much that is read once, and forwards: what it reads takes no other block's place in
+ * the cache. */
 struct iter *store_scan(struct store *s, const struct store_snapshot *snap);
 
 struct store_snapshot *store_snapshot_take(struct store *s);
