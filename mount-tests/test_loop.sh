@@ -33,6 +33,39 @@ check "and really took its time ($took ms)" [ "$took" -ge 7900 ]
 kill "$tracer"
 wait "$tracer" 2>/dev/null
 
+# A lone program that fsyncs wakes no thread but the one that serves it. (How often the daemon's other threads slept. On a busy machine
+# the reader goes idle between requests, and another takes its place: the best of many tries counts.)
+sleeps() { for t in "/proc/$(daemon_pid)/task"/*; do echo "${t##*/} $(awk '/^voluntary/ {print $2}' "$t/status")"; done; }
+sleeps_of_others() { # BEFORE AFTER: of all but the thread that slept most, which waits for the disk
+    join <(sort <<<"$1") <(sort <<<"$2") | awk '{d = $3 - $2; n += d; if (d > most) most = d} END {print n - most}'
+}
+few_wake() {
+    local before others
+    for _ in $(seq 30); do
+        before=$(sleeps)
+        "$bin/mount-tests/fsyncs" "$mp" 1 200
+        others=$(sleeps_of_others "$before" "$(sleeps)")
+        echo "$others sleeps of other threads for 200 fsyncs"
+        [ "$others" -lt 60 ] && return 0
+        sleep 0.1
+    done
+    return 1
+}
+check "a program that fsyncs wakes one thread only" few_wake
+
+# The kernel's memory for the watching is lacking: requests are served all the same.
+rm -f "$work/strace.err"
+strace -f -e trace=epoll_ctl -e inject=epoll_ctl:error=ENOMEM -o /dev/null -p "$(daemon_pid)" 2>"$work/strace.err" &
+tracer=$!
+for _ in $(seq 100); do
+    grep -qs attached "$work/strace.err" && break
+    sleep 0.1
+done
+check "without memory for an epoll, programs that fsync go on" timeout 60 "$bin/mount-tests/fsyncs" "$mp" 4 20
+check "and those that do not" timeout 60 dd if=/dev/zero of=many bs=1 count=100 status=none
+kill "$tracer"
+wait "$tracer" 2>/dev/null
+
 # One thread, and so many reads that there is always one more: an fsync comes before most of them. (Counted by what the daemon sends.)
 if command -v fio >/dev/null; then
     cd "$work" || exit 1

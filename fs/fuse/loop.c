@@ -36,15 +36,17 @@
 #define MISSES 8        /* so often in vain: look only now and then */
 #define SELDOM 64       /* ... once in so many times */
 #define MOST_AHEAD 64   /* requests that are served before a flush that is due */
+#define NO_MEMORY_US 1000
 
 enum place { TAKEN, OFFERED };
 
 struct loop {
     struct session *s;
     int fd;      /* /dev/fuse, non-blocking */
-    int epoll;   /* of fd (armed while the reading is offered), kick_fd and s->loop_fd */
+    int epoll;   /* of fd (while the reading is offered), kick_fd and s->loop_fd */
     int kick_fd; /* an eventfd: an idle thread shall be the reader though there may be no request */
     atomic_int place;
+    atomic_bool in_epoll;            /* fd, most likely: it saves a call that would fail */
     atomic_int idle;                 /* threads in epoll_wait */
     unsigned misses, skipped, ahead; /* the reader's */
 
@@ -91,12 +93,29 @@ static void need_thread(struct loop *l)
     pthread_mutex_unlock(&l->mu);
 }
 
-/* An idle thread shall read when there is a request; EPOLLONESHOT: only one. */
-static void watch(struct loop *l, uint32_t events)
+/* An idle thread shall read when there is a request; EPOLLONESHOT: only one. Where two do this at
+ * the same moment, or one just after the other's unwatch, it is watched in the end: at worst a
+ * thread wakes in vain. Where the kernel has no memory for it, one wakes and looks for itself. */
+static void watch(struct loop *l)
 {
-    struct epoll_event e = {.events = events, .data.fd = l->fd};
-    if (epoll_ctl(l->epoll, EPOLL_CTL_MOD, l->fd, &e) < 0)
-        abort(); /* it was added, and needs no memory */
+    struct epoll_event e = {.events = EPOLLIN | EPOLLONESHOT, .data.fd = l->fd};
+    bool in = atomic_exchange(&l->in_epoll, true);
+    while (epoll_ctl(l->epoll, in ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, l->fd, &e) < 0) {
+        in = errno == EEXIST;
+        if (errno != EEXIST && errno != ENOENT) {
+            usleep(NO_MEMORY_US);
+            eventfd_write(l->kick_fd, 1);
+            return;
+        }
+    }
+}
+
+/* No thread shall wake for a request. For that it leaves the epoll: with no events asked for, the
+ * kernel would wake a thread for each request all the same, only to find that it was not to. */
+static void unwatch(struct loop *l)
+{
+    atomic_store(&l->in_epoll, false);
+    epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->fd, NULL);
 }
 
 /* A flush that is due must not stand behind what the old reader waits for, nor be forgotten by one
@@ -104,7 +123,7 @@ static void watch(struct loop *l, uint32_t events)
 static void offer(struct loop *l)
 {
     atomic_store(&l->place, OFFERED);
-    watch(l, EPOLLIN | EPOLLONESHOT);
+    watch(l);
     if (fs_sync_needed(l->s->fs) != STORE_SYNC_NONE)
         eventfd_write(l->kick_fd, 1);
 }
@@ -129,7 +148,7 @@ void loop_has_waited(void)
 {
     if (role != WAITS || !take(running))
         return;
-    watch(running, 0);
+    unwatch(running);
     role = READER;
 }
 
@@ -258,14 +277,13 @@ static void *work(void *arg)
 static int loop_init(struct loop *l, struct session *s)
 {
     *l = (struct loop){.s = s, .fd = fuse_session_fd(s->se), .epoll = epoll_create1(EPOLL_CLOEXEC)};
-    struct epoll_event fuse = {.data.fd = l->fd}, stop = {.events = EPOLLIN, .data.fd = s->loop_fd};
+    struct epoll_event stop = {.events = EPOLLIN, .data.fd = s->loop_fd};
     struct epoll_event kick = {.events = EPOLLIN};
     l->kick_fd = kick.data.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int flags = fcntl(l->fd, F_GETFL);
     pthread_mutex_init(&l->mu, NULL);
     pthread_cond_init(&l->ended, NULL);
     if (l->epoll < 0 || flags < 0 || fcntl(l->fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
-        epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->fd, &fuse) < 0 ||
         epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->kick_fd, &kick) < 0 ||
         epoll_ctl(l->epoll, EPOLL_CTL_ADD, s->loop_fd, &stop) < 0)
         return fail(-errno, "/dev/fuse: %s", fail_name(-errno));
