@@ -3,10 +3,13 @@
  *
  * It is deleted in bounded batches, so that nobody waits behind a huge one. The `O` record stands
  * until the last of it is gone; a crash in between only means that the next mount goes on. */
+#include <errno.h>
+
 #include "fs_internal.h"
 
 #define SMALL_BLOCKS 16 /* a file of so many at the most is deleted with others, */
-#define SMALL_FILES 64  /* ... so many in a batch */
+#define SMALL_FILES 64  /* ... so many in a batch, */
+#define GATHER_MS 20    /* ... for which is waited so long */
 
 struct leftover {
     uint64_t ino, end;
@@ -134,7 +137,8 @@ void garbage_add(struct fs *fs, uint64_t ino, uint64_t end, bool attrs)
         g->queue = mem_realloc(g->queue, g->capacity * sizeof *g->queue);
     }
     g->queue[g->count++] = (struct leftover){ino, end, attrs};
-    pthread_cond_signal(&g->work);
+    if (g->count == 1 || g->count == SMALL_FILES)
+        pthread_cond_signal(&g->work);
     pthread_mutex_unlock(&g->mu);
 }
 
@@ -149,6 +153,22 @@ static size_t take_some(struct garbage *g, struct leftover *some)
     return n;
 }
 
+/* Where one file is removed many are, mostly. A thread that woke for each would take more of the
+ * CPU than the removing, and write a batch for each. mu held, let go of meanwhile. */
+static void gather(struct garbage *g)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += GATHER_MS * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    while (g->count < SMALL_FILES && !g->stop)
+        if (pthread_cond_timedwait(&g->work, &g->mu, &until) == ETIMEDOUT)
+            break;
+}
+
 static void *collector(void *arg)
 {
     struct fs *fs = arg;
@@ -160,6 +180,7 @@ static void *collector(void *arg)
             pthread_cond_wait(&g->work, &g->mu);
         if (g->count == 0)
             break;
+        gather(g);
         size_t n = take_some(g, some);
         pthread_mutex_unlock(&g->mu);
         int rc = is_small(some[0]) ? collect_small(fs, some, n) : collect_gone(fs, some[0]);
@@ -212,8 +233,12 @@ static int take_over(struct fs *fs)
 int garbage_start(struct fs *fs)
 {
     struct garbage *g = mem_zalloc(sizeof *g);
+    pthread_condattr_t attr;
     pthread_mutex_init(&g->mu, NULL);
-    pthread_cond_init(&g->work, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&g->work, &attr);
+    pthread_condattr_destroy(&attr);
     fs->garbage = g;
     int rc = fs->options.read_only ? 0 : take_over(fs);
     if (rc == 0) {

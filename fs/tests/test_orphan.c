@@ -61,7 +61,7 @@ START_TEST(it_lives_as_long_as_any_reference)
     find(FS_ROOT, "f");
     ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "f"), 0);
     fs_forget(fs, f, 1);
-    usleep(50000); /* the background would be quicker */
+    usleep(100000); /* the background would be quicker */
     expect_text(f, "hello");
     fs_forget(fs, f, 1);
     expect_nothing_of(f);
