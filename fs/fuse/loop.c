@@ -40,15 +40,22 @@
 
 enum place { TAKEN, OFFERED };
 
+/* How looking for the next request went lately. */
+struct looking {
+    unsigned misses, skipped;
+};
+
 struct loop {
     struct session *s;
     int fd;      /* /dev/fuse, non-blocking */
     int epoll;   /* of fd (while the reading is offered), kick_fd and s->loop_fd */
     int kick_fd; /* an eventfd: an idle thread shall be the reader though there may be no request */
     atomic_int place;
-    atomic_bool in_epoll;            /* fd, most likely: it saves a call that would fail */
-    atomic_int idle;                 /* threads in epoll_wait */
-    unsigned misses, skipped, ahead; /* the reader's */
+    atomic_bool in_epoll;      /* fd, most likely: it saves a call that would fail */
+    atomic_int idle;           /* threads in epoll_wait */
+    atomic_uint flushing;      /* threads that lead a flush */
+    struct looking looking[2]; /* the reader's; [1]: while somebody leads a flush */
+    unsigned ahead;            /* the reader's */
 
     pthread_mutex_t mu;
     pthread_cond_t ended;
@@ -188,10 +195,10 @@ static bool become_reader(struct loop *l)
 /* ---- reading */
 
 /* Is a look for the next request worth its time? */
-static bool looking_pays(struct loop *l)
+static bool looking_pays(struct looking *k)
 {
-    if (l->misses < MISSES || ++l->skipped >= SELDOM) {
-        l->skipped = 0;
+    if (k->misses < MISSES || ++k->skipped >= SELDOM) {
+        k->skipped = 0;
         return true;
     }
     return false;
@@ -208,21 +215,24 @@ static bool flush_is_overdue(struct loop *l)
 }
 
 /* Looks for a request for a while, without sleeping. As fuse_session_receive_buf; -EAGAIN also
- * where a flush is due. */
+ * where a flush is due. Where looking does not pay it only lets others run on this CPU, as long as
+ * there are any. */
 static int look(struct loop *l, struct fuse_buf *buf)
 {
     if (flush_is_overdue(l))
         return -EAGAIN;
     int r = fuse_session_receive_buf(l->s->se, buf);
     enum store_sync_need need = fs_sync_needed(l->s->fs);
-    if (r != -EAGAIN || need == STORE_SYNC_NOW || (need == STORE_SYNC_NONE && !looking_pays(l)))
+    if (r != -EAGAIN || need == STORE_SYNC_NOW)
         return r;
+    struct looking *k = &l->looking[atomic_load_explicit(&l->flushing, memory_order_relaxed) > 0];
+    bool pays = looking_pays(k);
     uint64_t before = now_ns(), spent = 0;
     while (need == STORE_SYNC_LATER || spent < SPIN_NS) {
         sched_yield();
         r = fuse_session_receive_buf(l->s->se, buf);
         if (r != -EAGAIN) {
-            l->misses = 0;
+            k->misses = 0;
             return r;
         }
         need = fs_sync_needed(l->s->fs);
@@ -230,11 +240,11 @@ static int look(struct loop *l, struct fuse_buf *buf)
             return r;
         uint64_t now = now_ns(), took = now - before;
         before = now;
-        if (need == STORE_SYNC_NONE && took > LATE_NS)
+        if (need == STORE_SYNC_NONE && (took > LATE_NS || (!pays && took < OTHERS_NS)))
             break;
         spent += took < OTHERS_NS ? took : OTHERS_NS;
     }
-    l->misses++;
+    k->misses++;
     return r;
 }
 
@@ -247,7 +257,9 @@ static int read_on(struct loop *l, struct fuse_buf *buf)
             fuse_session_process_buf(l->s->se, buf);
             loop_has_waited();
         } else if (r == -EAGAIN && fs_sync_needed(l->s->fs) == STORE_SYNC_NOW) {
+            atomic_fetch_add(&l->flushing, 1);
             fs_sync_run(l->s->fs);
+            atomic_fetch_sub(&l->flushing, 1);
             loop_has_waited();
         } else if (r == -EAGAIN) {
             role = OUTSIDE;
