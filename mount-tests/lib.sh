@@ -6,6 +6,7 @@
 #   check NAME CMD...  the command succeeds: "ok NAME", else "not ok NAME"
 #   each_way FUNCTION  runs the function as it is, after remount, and after crash
 #
+# OPTIONS=... are more mount options for every mount.
 # $mp is the mount, $work a folder outside of it. NATIVE=1 runs a test on the disk below instead (a wrong test shows).
 # Whatever happens, no mount, process or file is left behind.
 set -u
@@ -87,7 +88,7 @@ mount_after_kill() {
     mount_again
 }
 start() {
-    options=memtable=1m,cache=8m${1:+,$1}
+    options=memtable=1m,cache=8m${1:+,$1}${OPTIONS:+,$OPTIONS}
     mount_again
     cd "$mp" || exit 1
 }

@@ -242,6 +242,10 @@ int store_compact(struct store *s, struct slice from, struct slice to);
  * itself nor call the store. Who serves requests with few threads lets another one go on meanwhile.
  * NULL: none. */
 void store_on_wait(void (*hook)(void));
+/* `hook` makes the calls of the operating system in which a thread may sleep long for the disk:
+ * call(arg), in any thread, and returns afterwards. Comes after store_on_wait's in the same thread.
+ * For threads that must stay interruptible. NULL: the thread calls itself. */
+void store_on_slow_call(void (*hook)(void (*call)(void *arg), void *arg));
 void store_about_to_wait(void); /* calls it: for those who wait for locks of their own */
 
 /* Reads all tables whole; `report` gets a line for each that cannot be, with file and offset.

@@ -29,6 +29,7 @@ static const char text[] =
     "  compression=snappy|none\n"
     "                    of the store's tables (snappy)\n"
     "  threads=N         requests served at a time (16)\n"
+    "  io_uring          requests over io_uring, where the kernel offers it: see README.md\n"
     "  writeback         the kernel collects writes: faster small writes, later on disk\n"
     "  ro                read only: nothing is written into STORE, on a read-only disk too\n"
     "  allow_other       other users may use the mount (root's mounts: always, unless private)\n"

@@ -6,14 +6,18 @@
  *   HANDLE_KILLPRIV_V2   without it the kernel asks for security.capability before every write.
  * With it, taking suid and sgid away is our duty: ops_attr.c, ops_data.c. So its answer to INIT is
  * amended on the way to the kernel, in functions of our own for read and writev: they watch for the
- * one INIT request, and afterwards only pass on. */
+ * one INIT request, and afterwards only pass on; answers to requests that came over io_uring
+ * (uring.c, which INIT agrees on as well) turn off there. */
 #include "internal.h"
 
 #include <assert.h>
 #include <linux/fuse.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "uring.h"
+#include "uring_abi.h"
 
 #define MAX_WRITE (1u << 20)
 #define MAX_BACKGROUND 64 /* reads ahead and collected writes that may be under way at a time */
@@ -79,6 +83,7 @@ void init_negotiate(void *userdata, struct fuse_conn_info *conn)
 /* The number of the INIT request that waits for its answer; 0: none (FUSE's numbers begin at 2). */
 static _Atomic uint64_t init_unique;
 static _Atomic uint32_t init_offered; /* the flags that it offers */
+static _Atomic uint32_t init_offered2;
 
 static ssize_t watch_read(int fd, void *p, size_t size, void *userdata)
 {
@@ -92,14 +97,36 @@ static ssize_t watch_read(int fd, void *p, size_t size, void *userdata)
     if (head.opcode == FUSE_INIT && n >= (ssize_t)(sizeof head + sizeof in)) {
         memcpy(&in, (char *)p + sizeof head, sizeof in);
         atomic_store(&init_offered, in.flags);
+        atomic_store(&init_offered2, in.flags & FUSE_INIT_EXT ? in.flags2 : 0);
         atomic_store(&init_unique, head.unique);
     }
     return n;
 }
 
+/* Are requests to come over io_uring? Then all is ready for that. */
+static bool prepare_rings(struct session *s, const struct fuse_init_out *out)
+{
+    if (!s->o->io_uring)
+        return false;
+    int r = 0;
+    bool offered = atomic_load(&init_offered2) & URING_ABI_FLAG2;
+    if (offered)
+        r = uring_prepare(s, out->max_write);
+    if (offered && r == 0)
+        return true;
+    char *line = mem_printf("option 'io_uring': %s; requests come over /dev/fuse",
+                            offered ? fail_name(r)
+                                    : "this kernel does not offer it (Linux 6.14 or newer, with "
+                                      "/sys/module/fuse/parameters/enable_uring set to Y)");
+    if (s->o->log)
+        s->o->log(line);
+    free(line);
+    return false;
+}
+
 /* An answer to INIT is a header and a fuse_init_out; an error, or one of an older format, has less.
  */
-static ssize_t amend_init(int fd, const struct iovec *iov, int count)
+static ssize_t amend_init(struct session *s, int fd, const struct iovec *iov, int count)
 {
     char bytes[sizeof(struct fuse_out_header) + sizeof(struct fuse_init_out)];
     struct fuse_out_header head;
@@ -116,22 +143,39 @@ static ssize_t amend_init(int fd, const struct iovec *iov, int count)
         return writev(fd, iov, count);
     memcpy(&out, bytes + sizeof head, sizeof out);
     out.flags |= atomic_load(&init_offered) & (FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV_V2);
+    bool rings = prepare_rings(s, &out);
+    if (rings) {
+        out.flags |= FUSE_INIT_EXT;
+        out.flags2 |= URING_ABI_FLAG2;
+    }
     memcpy(bytes + sizeof head, &out, sizeof out);
-    return write(fd, bytes, len);
+    ssize_t n = write(fd, bytes, len);
+    if (rings)
+        uring_begin(); /* until then the kernel holds all requests back */
+    return n;
+}
+
+static ssize_t length(const struct iovec *iov, int count)
+{
+    size_t n = 0;
+    for (int i = 0; i < count; i++)
+        n += iov[i].iov_len;
+    return (ssize_t)n;
 }
 
 static ssize_t watch_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
     uint64_t waiting = atomic_load_explicit(&init_unique, memory_order_relaxed);
-    (void)userdata;
     assert(count > 0 && iov[0].iov_len >= sizeof(struct fuse_out_header));
     loop_has_waited();
+    if (uring_reply(iov, count))
+        return length(iov, count);
     if (waiting != 0) {
         struct fuse_out_header head;
         memcpy(&head, iov[0].iov_base, sizeof head);
         if (head.unique == waiting) {
             atomic_store(&init_unique, 0);
-            return amend_init(fd, iov, count);
+            return amend_init(userdata, fd, iov, count);
         }
     }
     return writev(fd, iov, count);

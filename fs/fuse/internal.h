@@ -32,6 +32,8 @@ struct session {
 int loop_run(struct session *s);
 /* Ends loop_run after the requests that are being served. From any thread. */
 void loop_stop(struct session *s);
+/* The same, and loop_run returns the error. From a thread that serves requests. */
+void loop_fail(int error);
 /* A thread that serves a request calls the one before it waits: another thread may read on. And the
  * other when it has waited, before it answers: where nobody else had to, it reads on itself. In
  * other threads they do nothing. */

@@ -21,6 +21,7 @@
  * Threads are made when there is none to take an offer, up to options.threads. */
 #include "internal.h"
 #include "reply.h"
+#include "uring.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -143,6 +144,7 @@ static bool take(struct loop *l)
 
 void loop_about_to_wait(void)
 {
+    uring_about_to_wait();
     if (role != READER)
         return;
     role = WAITS;
@@ -153,6 +155,7 @@ void loop_about_to_wait(void)
 
 void loop_has_waited(void)
 {
+    uring_has_waited();
     if (role != WAITS || !take(running))
         return;
     unwatch(running);
@@ -169,6 +172,11 @@ static void stop(struct loop *l, int error)
     pthread_mutex_unlock(&l->mu);
     fuse_session_exit(l->s->se);
     eventfd_write(l->s->loop_fd, 1); /* wakes one idle thread after the other: nobody reads it */
+}
+
+void loop_fail(int error)
+{
+    stop(running, error);
 }
 
 /* Sleeps until this thread is the reader. False: the loop ends. */
@@ -307,8 +315,10 @@ static void loop_free(struct loop *l)
     for (unsigned i = 0; i < l->count; i++)
         pthread_join(l->threads[i], NULL);
     free(l->threads);
+    uring_stop();
     fs_sync_run(l->s->fs);   /* those whose flush was not led any more */
     reply_await_syncs(l->s); /* another thread, the commit timer's, may be leading for some */
+    uring_end();
     if (l->epoll >= 0)
         close(l->epoll);
     if (l->kick_fd >= 0)
@@ -324,6 +334,7 @@ int loop_run(struct session *s)
     if (r == 0) {
         running = &l;
         store_on_wait(loop_about_to_wait);
+        store_on_slow_call(uring_slow_call);
         offer(&l);
         pthread_mutex_lock(&l.mu);
         r = add_thread(&l);
@@ -337,6 +348,7 @@ int loop_run(struct session *s)
     if (r == 0 && l.error) /* of any thread: all have ended */
         r = fail(l.error, "the request loop: %s", fail_name(l.error));
     store_on_wait(NULL);
+    store_on_slow_call(NULL);
     running = NULL;
     return r;
 }

@@ -5,6 +5,7 @@
  * ATOMIC_O_TRUNC), and a removed file lives until the kernel forgets its inode. The kernel hands a
  * file's dirty pages over at close() without FLUSH too. */
 #include "reply.h"
+#include "uring.h"
 
 #include <fcntl.h>
 
@@ -24,7 +25,9 @@ static bool is_access(const struct fuse_file_info *fi)
 
 static void read_(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-    char *p = reply_buffer(size);
+    char *p = uring_reply_buffer(size); /* of a read nothing is needed any more */
+    if (p == NULL)
+        p = reply_buffer(size);
     ssize_t n = fs_read(fs_of(req), ino, p, size, (uint64_t)off);
     if (n > 0 && is_access(fi))
         fs_accessed(fs_of(req), ino);

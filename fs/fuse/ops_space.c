@@ -6,6 +6,7 @@
  * is told to drop its pages there, which makes it write the dirty ones first; then the hole is
  * looked for again. */
 #include "reply.h"
+#include "uring.h"
 
 #include <linux/fuse.h>
 #include <unistd.h>
@@ -29,25 +30,38 @@ static void fallocate_(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_
  */
 static pthread_mutex_t dropping = PTHREAD_MUTEX_INITIALIZER;
 
-/* The kernel writes its dirty pages of [from, to), and drops all of the range. Written to the
- * device here and not by libfuse: on the way out of libfuse a thread takes the reading of requests
- * back (loop_has_waited), but this call waits for requests that others have to read. */
-static bool drop_pages(struct session *s, uint64_t ino, uint64_t from, uint64_t to)
-{
+struct drop_call {
     struct {
         struct fuse_out_header head;
         struct fuse_notify_inval_inode_out what;
-    } message = {
-        .head = {.len = sizeof message, .error = FUSE_NOTIFY_INVAL_INODE},
-        .what = {.ino = ino, .off = (int64_t)from, .len = (int64_t)(to - from)},
+    } message;
+    int fd;
+    bool done;
+};
+
+/* The kernel writes its dirty pages of [from, to), and drops all of the range. Written to the
+ * device here and not by libfuse: on the way out of libfuse a thread takes the reading of requests
+ * back (loop_has_waited), but this call waits for requests that others have to read. */
+static void call_write(void *arg)
+{
+    struct drop_call *c = arg;
+    c->done = write(c->fd, &c->message, sizeof c->message) == sizeof c->message;
+}
+
+static bool drop_pages(struct session *s, uint64_t ino, uint64_t from, uint64_t to)
+{
+    struct drop_call c = {
+        .fd = fuse_session_fd(s->se),
+        .message.head = {.len = sizeof c.message, .error = FUSE_NOTIFY_INVAL_INODE},
+        .message.what = {.ino = ino, .off = (int64_t)from, .len = (int64_t)(to - from)},
     };
     if (s->o->threads < 2 || pthread_mutex_trylock(&dropping) != 0)
         return false;
     loop_about_to_wait();
-    bool done = write(fuse_session_fd(s->se), &message, sizeof message) == sizeof message;
+    uring_slow_call(call_write, &c);
     loop_has_waited();
     pthread_mutex_unlock(&dropping);
-    return done;
+    return c.done;
 }
 
 /* The hole at `hole`, or the end of the file: is it one in the kernel's eyes as well? Returns where

@@ -1,5 +1,5 @@
-/* null_fs MOUNTPOINT: a filesystem that does no work, as the floor of a bench: what FUSE itself
- * costs.
+/* null_fs MOUNTPOINT [io_uring]: a filesystem that does no work, as the floor of a bench: what FUSE
+ * itself costs.
  *
  * It is skeinfs's own code for FUSE (session, loop, requests, options) on another core/fs.h: names
  * and attributes are in memory, data is thrown away and reads as zeroes, a sync has nothing to do.
@@ -360,14 +360,16 @@ int fs_statfs(struct fs *fs, struct statvfs *out)
 int main(int argc, char **argv)
 {
     struct session_options o;
-    if (argc != 2) {
-        fprintf(stderr, "usage: null_fs MOUNTPOINT\n");
+    bool io_uring = argc == 3 && strcmp(argv[2], "io_uring") == 0;
+    if (argc != 2 + io_uring) {
+        fprintf(stderr, "usage: null_fs MOUNTPOINT [io_uring]\n");
         return 2;
     }
     session_options_init(&o);
     o.source = "null_fs";
     o.mountpoint = argv[1];
     o.allow_other = true;
+    o.io_uring = io_uring;
     session_block_signals();
     new_inode(&the_fs, S_IFDIR | 0755, NULL);
     int rc = session_run(&the_fs, &o);

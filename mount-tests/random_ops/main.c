@@ -76,10 +76,12 @@ static int does_not_answer(void)
     return statvfs(mount.dir, &v) != 0;
 }
 
-/* EIO may be the page cache's word for a daemon that is gone. */
+/* EIO may be the page cache's word for a daemon that is gone, ECANCELED is that of FUSE over
+ * io_uring. */
 static int is_gone(long rc)
 {
-    return rc == -ENOTCONN || rc == -ECONNABORTED || (rc == -EIO && does_not_answer());
+    return rc == -ENOTCONN || rc == -ECONNABORTED ||
+           ((rc == -EIO || rc == -ECANCELED) && does_not_answer());
 }
 
 /* The kernel sends a write in parts, where it begins or ends within pages that it does not have. If

@@ -64,6 +64,43 @@ static size_t read_cached(int fd, void *p, size_t n, uint64_t off)
     return r > 0 ? (size_t)r : 0;
 }
 
+/* The calls that may sleep for long, for slow_call: results and errno as the calls'. */
+struct disk_call {
+    int fd, error;
+    void *p;
+    size_t n;
+    off_t off;
+    ssize_t r;
+};
+
+static void call_pread(void *arg)
+{
+    struct disk_call *c = arg;
+    c->r = pread(c->fd, c->p, c->n, c->off);
+    c->error = errno;
+}
+
+static void call_fdatasync(void *arg)
+{
+    struct disk_call *c = arg;
+    c->r = fdatasync(c->fd);
+    c->error = errno;
+}
+
+static void call_fsync(void *arg)
+{
+    struct disk_call *c = arg;
+    c->r = fsync(c->fd);
+    c->error = errno;
+}
+
+static ssize_t disk_call(void (*call)(void *arg), struct disk_call c)
+{
+    slow_call(call, &c);
+    errno = c.error;
+    return c.r;
+}
+
 static ssize_t posix_pread(struct env *e, struct env_file *f, void *p, size_t n, uint64_t off)
 {
     (void)e;
@@ -71,7 +108,9 @@ static ssize_t posix_pread(struct env *e, struct env_file *f, void *p, size_t n,
     if (done < n)
         about_to_wait();
     while (done < n) {
-        ssize_t r = pread(f->fd, (char *)p + done, n - done, (off_t)(off + done));
+        struct disk_call c = {
+            .fd = f->fd, .p = (char *)p + done, .n = n - done, .off = (off_t)(off + done)};
+        ssize_t r = disk_call(call_pread, c);
         if (r < 0 && errno == EINTR)
             continue;
         if (r < 0)
@@ -129,7 +168,9 @@ static int posix_allocate(struct env *e, struct env_file *f, uint64_t len)
 static int posix_sync(struct env *e, struct env_file *f)
 {
     (void)e;
-    return fdatasync(f->fd) ? posix_failed("fdatasync", f->path) : 0;
+    return disk_call(call_fdatasync, (struct disk_call){.fd = f->fd})
+               ? posix_failed("fdatasync", f->path)
+               : 0;
 }
 
 static int posix_size(struct env *e, struct env_file *f, uint64_t *size)
@@ -183,7 +224,8 @@ static int posix_sync_dir(struct env *e, const char *dir)
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return posix_failed("open folder", dir);
-    int rc = fsync(fd) ? posix_failed("fsync folder", dir) : 0;
+    int rc =
+        disk_call(call_fsync, (struct disk_call){.fd = fd}) ? posix_failed("fsync folder", dir) : 0;
     close(fd);
     return rc;
 }

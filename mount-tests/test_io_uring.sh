@@ -1,0 +1,103 @@
+#!/bin/bash
+# The option io_uring: requests come over rings; other tests run again that way; no request stands behind one that waits. Where the
+# kernel does not offer it, the mount says so and works as ever. Needs root: it sets the kernel module's parameter, and sets it back.
+here=$(dirname "$0")
+parameter=/sys/module/fuse/parameters/enable_uring
+[ -n "${NATIVE:-}" ] && { echo "skipped: it is about the daemon; there is none"; exit 77; }
+[ -w $parameter ] || { echo "skipped: this kernel has no FUSE over io_uring ($parameter), or only root can switch it on"; exit 77; }
+[ "$(cat /proc/sys/kernel/io_uring_disabled 2>/dev/null || echo 0)" = 2 ] && { echo "skipped: io_uring is forbidden here"; exit 77; }
+before=$(cat $parameter)
+. "$here/lib.sh"
+trap 'cleanup; echo "$before" >$parameter' EXIT
+OPTIONS=io_uring
+
+# ---- not offered
+
+echo N >$parameter
+options=io_uring
+"$skeinfs" mount -f -o "$options" "$store" "$mp" 2>"$work/said" &
+daemon=$!
+for _ in $(seq 100); do
+    mounted && break
+    sleep 0.05
+done
+check "a kernel that does not offer it: the mount works" sh -c "echo text >'$mp/f' && [ \$(cat '$mp/f') = text ]"
+check "and says so, in one line that names the option" [ "$(grep -c "'io_uring'" "$work/said")" = 1 -a "$(wc -l <"$work/said")" = 1 ]
+"$skeinfs" umount "$mp"
+wait "$daemon"
+
+# ---- offered
+
+echo Y >$parameter
+start commit=3600,memtable=16m
+rings() { ls -l "/proc/$(daemon_pid)/fd" | grep -c io_uring; }
+written() { awk '/^wchar/ {print $2}' "/proc/$(daemon_pid)/io"; }
+check "there is a ring for each CPU" [ "$(rings)" = "$(getconf _NPROCESSORS_CONF)" ]
+head -c 8388608 /dev/urandom >big
+over_rings() { # answers in shared memory are not written by any call
+    local sent
+    dd if=big of=/dev/null bs=1M iflag=direct || return 1
+    sent=$(written)
+    dd if=big of=/dev/null bs=1M iflag=direct || return 1
+    [ $(($(written) - sent)) -lt 100000 ]
+}
+check "answers go over them" over_rings
+
+ms() { echo $(($(date +%s%N) / 1000000)); }
+trace() { # SYSCALL: each takes four seconds now
+    strace -f -e trace="$1" -e inject="$1":delay_enter=4000000 -o /dev/null -p "$(daemon_pid)" 2>"$work/strace.err" &
+    tracer=$!
+    for _ in $(seq 100); do
+        grep -qs attached "$work/strace.err" && break
+        sleep 0.1
+    done
+    sleep 0.3
+}
+others_go_on() { # on every CPU, beside the process PID that waits
+    local begin took cpu i
+    begin=$(ms)
+    for i in $(seq 20); do
+        for cpu in $(seq 0 $(($(nproc) - 1))); do
+            taskset -c "$cpu" touch fresh || return 1
+        done
+    done
+    took=$(($(ms) - begin))
+    echo "$took ms"
+    [ "$took" -lt 2500 ] && kill -0 "$1"
+}
+if command -v strace >/dev/null; then
+    touch fresh
+    trace fdatasync
+    timeout 60 "$bin/mount-tests/fsyncs" "$mp" 60 1 & waits=$!
+    sleep 0.3
+    check "60 programs wait for an fsync, more than a queue has entries: others go on" others_go_on "$waits"
+    check "all of them are answered" wait "$waits"
+    kill "$tracer"
+    wait "$tracer" 2>/dev/null
+
+    remount
+    touch fresh
+    sync -d fresh
+    echo 3 >/proc/sys/vm/drop_caches
+    trace pread64
+    for i in 0 1 2 3; do
+        dd if=big of="$work/part$i" bs=4k count=1 skip=$((i * 400)) iflag=direct 2>/dev/null &
+        waits=$!
+    done
+    sleep 0.3
+    check "programs wait for cold reads: others go on" others_go_on "$waits"
+    kill "$tracer"
+    wait "$tracer" 2>/dev/null
+    wait "$waits"
+else
+    say "no strace: nothing is slowed down"
+fi
+cd "$work" || exit 1
+check "umount" "$skeinfs" umount "$mp"
+
+# ---- the same as without
+
+for test in calls posix_open_files posix_holes loop stop group_commit random_ops together; do
+    check "test_$test" env OPTIONS=io_uring BUILD="$bin" ITERATIONS=10000 STRESS_SECONDS=20 timeout 300 bash "$root/mount-tests/test_$test.sh"
+done
+done_testing
