@@ -87,6 +87,11 @@ int ring_enter(struct ring *r, unsigned wait)
     return 0;
 }
 
+bool ring_ready(const struct ring *r)
+{
+    return *r->cq_head != LOAD(r->cq_tail);
+}
+
 bool ring_take(struct ring *r, struct io_uring_cqe *out)
 {
     unsigned head = *r->cq_head;

@@ -27,6 +27,8 @@ void ring_free(struct ring *r);
 struct io_uring_sqe *ring_add(struct ring *r);
 /* Submits what was added and waits for `wait` completions. 0 or negative errno. */
 int ring_enter(struct ring *r, unsigned wait);
+/* Is there a completion to take? */
+bool ring_ready(const struct ring *r);
 /* Takes the next completion; false: there is none. */
 bool ring_take(struct ring *r, struct io_uring_cqe *out);
 

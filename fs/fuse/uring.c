@@ -7,7 +7,8 @@
  *
  * The kernel keeps a *queue* for every CPU, and gives a request to a free *entry* of the queue of
  * the CPU that its program runs on. A queue has one ring and one *reader*, which takes all that has
- * come, serves it, and sends the answers together with its next look.
+ * come, serves it, and sends the answers together with its next look. It stays on that CPU, and
+ * polls for a moment before it sleeps, as loop.c does.
  *
  * No request stands behind one that waits, and here lies the difficulty: a free entry belongs to
  * the thread that gave it to the kernel, and the request is copied in by that very thread, within

@@ -26,8 +26,9 @@ struct uring_queue {
     struct session *s;
     unsigned number; /* its CPU */
     size_t payload_bytes;
-    struct ring ring; /* the reader's */
-    unsigned out;     /* the reader's: entries that are not with the kernel */
+    struct ring ring;         /* the reader's */
+    unsigned out;             /* the reader's: entries that are not with the kernel */
+    unsigned misses, skipped; /* the reader's: looks in vain, and those left out since */
     struct uring_entry *entry[URING_MOST];
     atomic_uint entries;
 

@@ -3,14 +3,21 @@
 #include "uring.h"
 #include "uring_queue.h"
 
+#include <sched.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
+#include <time.h>
 
 #define BATCH 8           /* so many answers are sent at a time at the latest */
 #define LARGE (64u << 10) /* ... or at once, after a request of so many bytes */
+
+/* How long a reader looks for the next request before it sleeps: as in loop.c. */
+#define SPIN_NS 30000
+#define OTHERS_NS 2000  /* a yield that took longer: somebody else ran, who may send something */
+#define LATE_NS 1000000 /* ... so long: somebody who only computes */
+#define MISSES 8        /* so often in vain: look only now and then */
+#define SELDOM 64       /* ... once in so many times */
 
 enum role { OUTSIDE, READER, WAITS /* was the reader and has offered its place */ };
 static _Thread_local enum role role;
@@ -178,6 +185,39 @@ static void take_completion(struct uring_queue *q, const struct io_uring_cqe *c)
      * that loop sees either. */
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Looks for a request for a while, without sleeping; the yield is also where the kernel brings it.
+ * As politely as loop.c: not where it was in vain the last times, nor beside one who computes. */
+static bool look(struct uring_queue *q)
+{
+    if (q->misses >= MISSES && ++q->skipped < SELDOM)
+        return false;
+    q->skipped = 0;
+    if (q->ring.added)
+        ring_enter(&q->ring, 0);
+    uint64_t before = now_ns(), spent = 0;
+    while (spent < SPIN_NS) {
+        if (ring_ready(&q->ring) || atomic_load(&q->answered)) {
+            q->misses = 0;
+            return true;
+        }
+        sched_yield();
+        uint64_t now = now_ns(), took = now - before;
+        before = now;
+        if (took > LATE_NS)
+            break;
+        spent += took < OTHERS_NS ? took : OTHERS_NS;
+    }
+    q->misses++;
+    return false;
+}
+
 /* Sends what is answered, and sleeps until something comes. */
 static int sleep_in_ring(struct uring_queue *q)
 {
@@ -197,7 +237,7 @@ static int read_on(struct uring_queue *q)
         uring_commit_answered(q);
         if (ring_take(&q->ring, &c))
             take_completion(q, &c);
-        else
+        else if (!look(q))
             r = sleep_in_ring(q);
         if (r < 0)
             return r;
@@ -205,10 +245,22 @@ static int read_on(struct uring_queue *q)
     return 0;
 }
 
+/* Beside the programs whose requests these are: they sleep while they wait for the answer, and an
+ * idle CPU takes long to wake. Not for a CPU that is offline, or forbidden to us. */
+static void stay_on_cpu(unsigned number)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_ZERO(&set);
+    CPU_SET(number, &set);
+    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
 void *uring_work(void *arg)
 {
     struct uring_queue *q = arg;
     mine = q;
+    stay_on_cpu(q->number);
     int r = 0;
     while (r == 0 && become_reader(q)) {
         r = read_on(q);
