@@ -76,6 +76,11 @@ void init_negotiate(void *userdata, struct fuse_conn_info *conn)
         atomic_store(&s->ready, true);
     else
         fuse_session_exit(s->se);
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+    if (s->o->io_uring && s->o->log)
+        s->o->log("option 'io_uring': not with this libfuse (3.14 to 3.16 can be amended for it); "
+                  "requests come over /dev/fuse");
+#endif
 }
 
 #if FUSE_VERSION < FUSE_MAKE_VERSION(3, 17)

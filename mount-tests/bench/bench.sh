@@ -5,7 +5,7 @@
 #   WHAT="ops jobs dirs"   ops: single operations; jobs: whole programs; dirs: big directories and trees
 #   LOADED=1               with a busy process on every CPU besides
 #   IMAGE=8G               size of the images: ext4 makes an inode for each 16 KiB of it; a TREE of a million files wants 20G
-#   OPTIONS=...            mount options of skeinfs;  BENCH_DIR: where the images go (a disk, no tmpfs)
+#   OPTIONS=...            mount options of skeinfs (io_uring: of null, too);  BENCH_DIR: where the images go (a disk, no tmpfs)
 # In each round every filesystem has its turn, one after the other, so that what the machine does besides hits all alike; what counts
 # are the ratios within a round. Results: $BUILD/bench/mount.csv (all), mount.txt (the table).
 #
@@ -70,7 +70,8 @@ set_up() {
     fi
     if uses null; then
         mkdir "$work/null"
-        "$bin/mount-tests/bench/null_fs" "$work/null" &
+        case ,${OPTIONS:-}, in *,io_uring,*) null_option=io_uring ;; *) null_option= ;; esac
+        "$bin/mount-tests/bench/null_fs" "$work/null" $null_option &
         until mountpoint -q "$work/null"; do sleep 0.1; done
     fi
 }
