@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #define BATCH 8           /* so many answers are sent at a time at the latest */
 #define LARGE (64u << 10) /* ... or at once, after a request of so many bytes */
@@ -18,6 +19,8 @@
 #define LATE_NS 1000000 /* ... so long: somebody who only computes */
 #define MISSES 8        /* so often in vain: look only now and then */
 #define SELDOM 64       /* ... once in so many times */
+
+#define NO_MEMORY_US 1000 /* before another try, where the kernel has no memory for the epoll */
 
 enum role { OUTSIDE, READER, WAITS /* was the reader and has offered its place */ };
 static _Thread_local enum role role;
@@ -58,17 +61,28 @@ static void need_thread(struct uring_queue *q)
     pthread_mutex_unlock(&q->mu);
 }
 
-static void watch_ring(struct uring_queue *q, uint32_t events)
+/* An idle thread shall take the place when there is a request; EPOLLONESHOT: only one. Where the
+ * kernel has no memory for it, one wakes and looks for itself. */
+static void watch_ring(struct uring_queue *q)
 {
-    struct epoll_event e = {.events = events, .data.fd = q->ring.fd};
-    if (epoll_ctl(q->epoll, EPOLL_CTL_MOD, q->ring.fd, &e) < 0)
-        abort(); /* it was added, and needs no memory */
+    struct epoll_event e = {.events = EPOLLIN | EPOLLONESHOT, .data.fd = q->ring.fd};
+    if (epoll_ctl(q->epoll, EPOLL_CTL_MOD, q->ring.fd, &e) == 0)
+        return;
+    usleep(NO_MEMORY_US);
+    eventfd_write(q->kick_fd, 1);
+}
+
+/* None shall. Where that fails, one wakes in vain. */
+static void unwatch_ring(struct uring_queue *q)
+{
+    struct epoll_event e = {.data.fd = q->ring.fd};
+    epoll_ctl(q->epoll, EPOLL_CTL_MOD, q->ring.fd, &e);
 }
 
 static void offer(struct uring_queue *q)
 {
     atomic_store(&q->place, URING_OFFERED);
-    watch_ring(q, EPOLLIN | EPOLLONESHOT);
+    watch_ring(q);
     if (atomic_load(&q->answered))
         eventfd_write(q->kick_fd, 1);
 }
@@ -96,7 +110,7 @@ void uring_has_waited(void)
 {
     if (mine == NULL || role != WAITS || !take(mine))
         return;
-    watch_ring(mine, 0);
+    unwatch_ring(mine);
     role = READER;
 }
 
