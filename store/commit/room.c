@@ -127,8 +127,10 @@ static int switch_memtable(struct store *s)
     s->immutables[s->immutable_count++] = (struct immutable){
         .mem = s->mem,
         .log_after = number,
+        .first_sequence = s->switched_sequence + 1,
         .last_sequence = atomic_load_explicit(&s->last_sequence, memory_order_relaxed),
     };
+    s->switched_sequence = s->immutables[s->immutable_count - 1].last_sequence;
     s->mem = mem;
     s->log->next = log;
     s->log = log;

@@ -4,24 +4,14 @@
 #include "../commit/room.h"
 #include "background.h"
 
-/* The log that follows the full memtable which has this change; 0: a table has it. mu held. */
-static uint64_t log_behind(const struct store *s, uint64_t sequence)
-{
-    for (int i = 0; i < s->immutable_count; i++)
-        if (s->immutables[i].last_sequence >= sequence)
-            return s->immutables[i].log_after;
-    return 0;
-}
-
 int store_flush(struct store *s)
 {
     uint64_t written = atomic_load(&s->last_sequence); /* what comes later is not waited for */
     int rc = room_switch_at_last(s);
     pthread_mutex_lock(&s->mu);
-    uint64_t upto = log_behind(s, written);
     uint64_t tries = s->flush_tries;
     background_retry(s);
-    while (rc == 0 && s->immutable_count > 0 && s->immutables[0].log_after <= upto) {
+    while (rc == 0 && s->immutable_count > 0 && s->immutables[0].first_sequence <= written) {
         rc = s->background_error;
         if (rc == 0 && s->flush_lacks_space && s->flush_tries > tries)
             rc = -ENOSPC;

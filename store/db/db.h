@@ -41,7 +41,7 @@ struct live_log {
 struct immutable {
     struct memtable *mem;
     uint64_t log_after; /* once it is in a table, logs below this number are not needed for it */
-    uint64_t last_sequence;
+    uint64_t first_sequence, last_sequence; /* of what may be in it */
 };
 
 /* What a reader needs, all of one moment. Immutable once published; counted by reference. */
@@ -77,6 +77,7 @@ struct store {
     struct memtable *mem;
     struct immutable *immutables; /* oldest first */
     int immutable_count;
+    uint64_t switched_sequence; /* the last one before the memtable of now */
 
     /* versions and background; guarded by mu */
     struct version_set versions;
