@@ -75,6 +75,8 @@ int change_commit(struct change *c, struct node *const *nodes, int count)
 {
     struct store_writer w = {.batch = &c->batch, .reclaim = c->reclaim};
     int rc = 0;
+    /* Without a record, as of an inode that has no name: it comes behind all that was committed. */
+    w.sequence = store_last_sequence(c->fs->store);
     if (store_batch_count(&c->batch) > 0) {
         store_enqueue(c->fs->store, &w);
         rc = store_wait(c->fs->store, &w);

@@ -12,10 +12,11 @@
 static const char *const names[] = {"a", "b", "c", "d", "e", "f"};
 static const char *const xattr_names[MODEL_XATTRS] = {"user.0", "user.1", "user.2"};
 
-/* The filesystem's answer `got` should be the model's. */
+/* The filesystem's answer `got` should be the model's. After a failure in the same step it may lack
+ * an inode that could not be looked up any more. */
 static void agree(struct model *m, int got, int want, const char *what)
 {
-    if (m->may_fail && got == -EIO) {
+    if (m->may_fail && (got == -EIO || (m->failed && got == -ESTALE))) {
         m->failed = true;
         return;
     }

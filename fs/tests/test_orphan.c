@@ -54,6 +54,21 @@ START_TEST(an_open_file_without_a_name_works)
 }
 END_TEST
 
+START_TEST(its_fsync_covers_what_came_before_its_last_change)
+{
+    uint64_t f = make_orphan(100);
+    struct stat st, in = {.st_mode = 0600};
+    ck_assert_int_eq(fs_sync_all(fs), 0);
+    make_file(FS_ROOT, "other");
+    uint64_t before = store_last_sequence(fs_store(fs));
+    ck_assert_uint_lt(store_durable_sequence(fs_store(fs)), before);
+    ck_assert_int_eq(fs_setattr(fs, f, &in, FS_SET_MODE, &st), 0); /* this needs no record */
+    ck_assert_int_eq(fs_sync_inode(fs, f), 0);
+    ck_assert_uint_ge(store_durable_sequence(fs_store(fs)), before);
+    fs_forget(fs, f, 1);
+}
+END_TEST
+
 START_TEST(it_lives_as_long_as_any_reference)
 {
     uint64_t f = make_file(FS_ROOT, "f");
@@ -200,6 +215,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, fixture_setup, fixture_teardown);
     tcase_add_test(tc, an_open_file_without_a_name_works);
+    tcase_add_test(tc, its_fsync_covers_what_came_before_its_last_change);
     tcase_add_test(tc, it_lives_as_long_as_any_reference);
     tcase_add_test(tc, without_a_reference_it_goes_at_once);
     tcase_add_test(tc, an_empty_one_leaves_nothing_and_needs_no_record);
