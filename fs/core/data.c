@@ -72,6 +72,7 @@ static int read_many(struct fs *fs, uint64_t ino, char *p, size_t size, uint64_t
     struct iter *it = size >= SCAN_SIZE ? store_scan(fs->store, NULL) : store_iter(fs->store, NULL);
     struct slice bytes = {0};
     int rc = 0;
+    iter_stay_within(it, key_slice(&prefix));
     for (iter_seek(it, key_slice(&key)); rc == 0 && it->valid; iter_next(it)) {
         if (it->key.len != 17 || !slice_starts_with(it->key, key_slice(&prefix)))
             break;

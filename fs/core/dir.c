@@ -242,6 +242,7 @@ static int list_from(struct listing *l, uint64_t off)
     if (l->plus != FS_DIR_NAMES)
         shards_see(l->fs, &l->seen);
     struct iter *it = store_iter(l->fs->store, NULL);
+    iter_stay_within(it, key_slice(&prefix));
     iter_seek(it, key_slice(&start));
     int rc = give_entries(l, it, key_slice(&prefix), skip);
     iter_destroy(it);

@@ -21,6 +21,7 @@ static int count_present(struct fs *fs, uint64_t ino, uint64_t from, uint64_t en
 {
     struct fs_key key = key_extent(ino, from), prefix = key_of(KEY_EXTENT, ino);
     struct iter *it = store_iter(fs->store, NULL);
+    iter_stay_within(it, key_slice(&prefix));
     *count = 0;
     for (iter_seek(it, key_slice(&key));
          it->valid && slice_starts_with(it->key, key_slice(&prefix)) &&
@@ -100,6 +101,7 @@ static int zero_blocks(struct change *c, const struct node *n, struct zeroing *z
     }
     struct fs_key key = key_extent(n->ino, z->cursor), prefix = key_of(KEY_EXTENT, n->ino);
     struct iter *it = store_iter(c->fs->store, NULL);
+    iter_stay_within(it, key_slice(&prefix));
     uint64_t next = z->end;
     for (iter_seek(it, key_slice(&key)); it->valid; iter_next(it)) {
         if (!slice_starts_with(it->key, key_slice(&prefix)) || get_be64(it->key.data + 9) >= z->end)

@@ -33,6 +33,7 @@ static int delete_some(struct fs *fs, struct buf *from, struct slice prefix, str
 {
     struct iter *it = store_iter(fs->store, NULL);
     int n = 0;
+    iter_stay_within(it, prefix);
     *more = false;
     for (iter_seek(it, buf_slice(from)); it->valid && slice_starts_with(it->key, prefix);
          iter_next(it)) {

@@ -19,6 +19,7 @@ static int cut_by_looking(struct fs *fs, uint64_t ino, uint64_t from, struct cha
     struct fs_key key = key_extent(ino, from), prefix = key_of(KEY_EXTENT, ino);
     struct store_batch deletes = STORE_BATCH_INIT;
     struct iter *it = store_iter(fs->store, NULL);
+    iter_stay_within(it, key_slice(&prefix));
     *count = 0;
     for (iter_seek(it, key_slice(&key));
          it->valid && slice_starts_with(it->key, key_slice(&prefix)); iter_next(it))

@@ -40,8 +40,10 @@ static int64_t seek_locked(struct fs *fs, const struct node *n, uint64_t off, in
     uint64_t size = n->inode.size, found;
     if (!(n->inode.flags & INODE_SPARSE))
         return (int64_t)(whence == SEEK_DATA ? off : size);
-    struct fs_key key = key_extent(n->ino, off & ~(uint64_t)(FS_BLOCK - 1));
+    struct fs_key key = key_extent(n->ino, off & ~(uint64_t)(FS_BLOCK - 1)),
+                  prefix = key_of(KEY_EXTENT, n->ino);
     struct iter *it = store_iter(fs->store, NULL);
+    iter_stay_within(it, key_slice(&prefix));
     iter_seek(it, key_slice(&key));
     int rc = whence == SEEK_DATA ? next_data(it, n->ino, off, &found)
                                  : next_hole(it, n->ino, off, &found);

@@ -73,6 +73,7 @@ int fs_listxattr(struct fs *fs, uint64_t ino, char *list, size_t size, bool trus
     if (!n)
         return -ESTALE;
     struct iter *it = may_have(n) ? store_iter(fs->store, NULL) : iter_empty(0);
+    iter_stay_within(it, key_slice(&prefix));
     for (iter_seek(it, key_slice(&prefix));
          it->valid && slice_starts_with(it->key, key_slice(&prefix)); iter_next(it)) {
         const char *name = (const char *)it->key.data + prefix.len;

@@ -66,5 +66,9 @@ struct iter *iter_two_level(struct iter *index,
  */
 struct iter *iter_user(struct iter *internal, uint64_t sequence, void (*release)(void *arg),
                        void *arg);
+/* From now on such an iterator ends, going forward, at the first key that does not begin with
+ * `prefix` (copied), so that what was deleted behind the last one that does is not gone through.
+ * Requires: seeks go to keys that begin with it. Any other iterator stays as it is. */
+void iter_stay_within(struct iter *it, struct slice prefix);
 
 #endif

@@ -20,6 +20,7 @@ struct user {
     bool backward;
     struct buf key, value; /* backward: what is shown; forward: key to skip */
     struct buf target;
+    struct buf prefix; /* going forward ends at the first key without it */
 };
 
 static void end(struct user *u)
@@ -49,6 +50,8 @@ static void find_forward(struct user *u, bool skip)
         if (!sane(u))
             return;
         struct slice ikey = u->in->key;
+        if (!slice_starts_with(key_user(ikey), buf_slice(&u->prefix)))
+            break;
         if (key_sequence(ikey) > u->sequence)
             continue;
         if (skip && slice_equal(key_user(ikey), buf_slice(&u->key)))
@@ -165,16 +168,24 @@ static void user_destroy(struct iter *base)
     buf_free(&u->key);
     buf_free(&u->value);
     buf_free(&u->target);
+    buf_free(&u->prefix);
     free(u);
+}
+
+static const struct iter_ops user_ops = {user_seek, user_first, user_last,
+                                         user_next, user_prev,  user_destroy};
+
+void iter_stay_within(struct iter *it, struct slice prefix)
+{
+    if (it->ops == &user_ops)
+        buf_set(&((struct user *)it)->prefix, prefix);
 }
 
 struct iter *iter_user(struct iter *internal, uint64_t sequence, void (*release)(void *arg),
                        void *arg)
 {
-    static const struct iter_ops ops = {user_seek, user_first, user_last,
-                                        user_next, user_prev,  user_destroy};
     struct user *u = mem_zalloc(sizeof *u);
-    u->base.ops = &ops;
+    u->base.ops = &user_ops;
     u->in = internal;
     u->sequence = sequence;
     u->release = release;

@@ -438,6 +438,41 @@ START_TEST(a_user_who_turns_round_sees_the_same_keys)
 }
 END_TEST
 
+/* The entry that cannot be read shows how far it looks. */
+START_TEST(who_stays_within_a_prefix_does_not_look_behind_it)
+{
+    struct sorted all = {.count = 0};
+    struct buf key = BUF_INIT;
+    static const char *const users[] = {"a1", "a2", "b1", "b2", "b3"};
+    for (size_t i = 0; i < sizeof users / sizeof users[0]; i++) {
+        buf_clear(&key);
+        buf_put_ikey(&key, slice_str(users[i]), 5, i < 2 ? KEY_PUT : KEY_DELETE);
+        sorted_add(&all, buf_slice(&key), slice_str("v"), 0);
+    }
+    for (int within = 0; within < 2; within++) {
+        struct iter *it = iter_user(sorted_iter(&all, 4), 9, NULL, NULL);
+        if (within)
+            iter_stay_within(it, slice_str("a"));
+        iter_seek(it, slice_str("a"));
+        ck_assert(it->valid && slice_equal(it->key, slice_str("a1")));
+        iter_next(it);
+        ck_assert(it->valid && slice_equal(it->key, slice_str("a2")));
+        iter_next(it);
+        ck_assert(!it->valid);
+        ck_assert(within ? it->status == 0 : it->status != 0);
+        iter_seek(it, slice_str("a2")); /* and it can go on */
+        ck_assert(it->valid && slice_equal(it->key, slice_str("a2")));
+        iter_destroy(it);
+    }
+    struct iter *none = iter_empty(0);
+    iter_stay_within(none, slice_str("a"));
+    ck_assert(!none->valid);
+    iter_destroy(none);
+    sorted_free(&all);
+    buf_free(&key);
+}
+END_TEST
+
 START_TEST(an_entry_of_unknown_type_or_without_a_number_ends_with_an_error)
 {
     static const struct slice keys[] = {{"b\7\1\0\0\0\0\0\0", 9}, {"b\1\1\0", 4}};
@@ -513,6 +548,7 @@ int main(void)
     tcase_add_test(user, a_user_of_an_unreadable_entry_is_shown_nothing_old_or_deleted);
     tcase_add_test(user, the_whole_stack_is_one_sorted_array);
     tcase_add_test(user, a_user_who_turns_round_sees_the_same_keys);
+    tcase_add_test(user, who_stays_within_a_prefix_does_not_look_behind_it);
     tcase_add_test(user, an_entry_of_unknown_type_or_without_a_number_ends_with_an_error);
     tcase_add_test(user, what_pins_the_data_is_let_go_of_once_at_the_end);
     suite_add_tcase(suite, user);
