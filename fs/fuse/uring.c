@@ -101,7 +101,7 @@ int uring_prepare(struct session *s, unsigned max_write)
 static void begin_queue(struct uring_queue *q)
 {
     for (unsigned i = 0; i < URING_DEPTH; i++)
-        uring_queue_register(q, q->entry[i]);
+        uring_queue_register(q->entry[i]);
     uring_queue_watch(q, q->wake_fd, URING_TAG_WAKE);
     uring_queue_watch(q, q->s->loop_fd, URING_TAG_STOP);
     atomic_store(&q->place, URING_OFFERED);

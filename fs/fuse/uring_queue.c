@@ -89,9 +89,8 @@ static struct io_uring_sqe *command(struct uring_entry *e, int what, uint64_t id
     return sqe;
 }
 
-void uring_queue_register(struct uring_queue *q, struct uring_entry *e)
+void uring_queue_register(struct uring_entry *e)
 {
-    (void)q;
     struct io_uring_sqe *sqe = command(e, URING_ABI_REGISTER, 0);
     sqe->addr = (uintptr_t)e->iov;
     sqe->len = 2;
@@ -110,7 +109,7 @@ void uring_queue_add_entry(struct uring_queue *q)
 {
     struct uring_entry *e = atomic_load(&q->entries) < URING_MOST ? entry_new(q) : NULL;
     if (e)
-        uring_queue_register(q, e);
+        uring_queue_register(e);
 }
 
 void uring_queue_commit(struct uring_queue *q, struct uring_entry *e)

@@ -50,7 +50,7 @@ struct uring_queue {
 int uring_queue_init(struct uring_queue *q, struct session *s, unsigned number, size_t payload);
 void uring_queue_free(struct uring_queue *q);
 /* For the reader: gives the kernel a first or one more entry; the queue's eventfds. */
-void uring_queue_register(struct uring_queue *q, struct uring_entry *e);
+void uring_queue_register(struct uring_entry *e);
 void uring_queue_watch(struct uring_queue *q, int fd, uint64_t tag);
 void uring_queue_add_entry(struct uring_queue *q);
 /* For the reader: the answer in the entry goes to the kernel, with the next ring_enter. */

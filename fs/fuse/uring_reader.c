@@ -265,7 +265,6 @@ static void stay_on_cpu(unsigned number)
 {
     cpu_set_t set;
     CPU_ZERO(&set);
-    CPU_ZERO(&set);
     CPU_SET(number, &set);
     pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
