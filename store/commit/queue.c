@@ -208,14 +208,16 @@ static int undo_append(struct store *s)
 /* On a full disk: the record is there as a whole, or (-ENOSPC, -EDQUOT) not at all. */
 static int append_whole(struct store *s, const struct group *g, struct append_way way)
 {
+    unsigned long long mark = space_mark(&s->space);
     int rc = append_to_log(s, g->batch, way);
     while (space_lacks(rc)) {
-        bool again = space_ran_out(s, !g->puts, "log record");
+        bool again = space_ran_out(s, !g->puts, mark, "log record");
         int undone = undo_append(s);
         if (undone)
             return undone;
         if (!again)
             return rc;
+        mark = space_mark(&s->space);
         rc = append_to_log(s, g->batch, (struct append_way){false, false});
     }
     return rc;

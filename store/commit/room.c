@@ -174,10 +174,10 @@ static int make_do(const struct store *s, bool reclaims)
 }
 
 /* There was no space for a new log: a result for step(). mu held at entry and exit. */
-static int ran_out(struct store *s, bool reclaims)
+static int ran_out(struct store *s, bool reclaims, unsigned long long mark)
 {
     pthread_mutex_unlock(&s->mu);
-    bool again = space_ran_out(s, reclaims, "new log");
+    bool again = space_ran_out(s, reclaims, mark, "new log");
     pthread_mutex_lock(&s->mu);
     return again ? 0 : make_do(s, reclaims);
 }
@@ -211,9 +211,10 @@ static int step(struct store *s, bool *may_delay, enum room_force *force, bool r
             return STORE_ECORRUPT;
         wait_for_background(s);
     } else {
+        unsigned long long mark = space_mark(&s->space);
         int rc = switch_memtable(s);
         if (space_lacks(rc))
-            return ran_out(s, reclaims);
+            return ran_out(s, reclaims, mark);
         if (rc == 0)
             *force = ROOM_NO_FORCE;
         return rc;

@@ -87,7 +87,7 @@ void background_delete_obsolete(struct store *s)
 #define FIRST_PAUSE_MS 10
 #define LONGEST_PAUSE_MS 1000
 
-/* What becomes of a flush or compaction that ended with `rc`. */
+/* What becomes of a flush or compaction, begun at `mark` (db/space.h), that ended with `rc`. */
 enum outcome {
     ENDED,     /* well, or with an error */
     NEXT_TRY,  /* there was no space for it; now there is the reserve's */
@@ -95,13 +95,13 @@ enum outcome {
 };
 
 /* mu held at entry and exit, let go of meanwhile. */
-static enum outcome outcome_of(struct store *s, int rc, const char *what)
+static enum outcome outcome_of(struct store *s, int rc, unsigned long long mark, const char *what)
 {
     if (!space_lacks(rc) || s->versions.broken || s->background_error)
         return ENDED; /* (broken: what the MANIFEST on disk says is unknown) */
     s->stats.space_retries++;
     pthread_mutex_unlock(&s->mu);
-    bool again = space_ran_out(s, true, what);
+    bool again = space_ran_out(s, true, mark, what);
     pthread_mutex_lock(&s->mu);
     reclaim_note_space(s);
     return again ? NEXT_TRY : LATER_TRY;
@@ -132,9 +132,10 @@ static void *flush_thread(void *arg)
     pthread_mutex_lock(&s->mu);
     for (;;) {
         if (s->immutable_count > 0 && !s->background_error && (!b->stop || b->drain)) {
+            unsigned long long mark = space_mark(&s->space);
             int rc = flush_oldest(s);
             s->flush_tries++;
-            enum outcome outcome = outcome_of(s, rc, "flush");
+            enum outcome outcome = outcome_of(s, rc, mark, "flush");
             s->compaction_stuck = false; /* with one table more it is to be seen anew */
             s->flush_lacks_space = outcome == LATER_TRY;
             if (rc && outcome == ENDED)
@@ -158,10 +159,11 @@ static void *flush_thread(void *arg)
     return NULL;
 }
 
-/* A compaction ended with `rc`. mu held at entry and exit, let go of meanwhile. */
-static enum outcome compacted(struct store *s, int rc)
+/* A compaction, begun at `mark`, ended with `rc`. mu held at entry and exit, let go of meanwhile.
+ */
+static enum outcome compacted(struct store *s, int rc, unsigned long long mark)
 {
-    enum outcome outcome = outcome_of(s, rc, "compaction");
+    enum outcome outcome = outcome_of(s, rc, mark, "compaction");
     s->compaction_lacks_space = outcome == LATER_TRY;
     if (rc && outcome == ENDED && rc != -ECANCELED && rc != STORE_ECORRUPT)
         store_set_error(s, rc, "compaction");
@@ -174,9 +176,10 @@ static enum outcome compact_once(struct store *s, struct compaction *c)
 {
     if (compaction_needed(s)) /* perhaps there is one for another thread, too */
         pthread_cond_signal(&s->background->compact_work);
+    unsigned long long mark = space_mark(&s->space);
     int rc = compaction_run(s, c);
     compaction_end(s, c);
-    return compacted(s, rc);
+    return compacted(s, rc, mark);
 }
 
 /* What there is to do now, done. *idle: nothing. mu held at entry and exit, let go of meanwhile. */
@@ -184,10 +187,11 @@ static enum outcome compact_something(struct store *s, bool *idle)
 {
     int rc = 0;
     bool stopped = s->background_error != 0;
+    unsigned long long mark = space_mark(&s->space);
     enum reclaim_result reclaimed = stopped ? RECLAIM_NOTHING : reclaim_step(s, &rc);
     *idle = false;
     if (reclaimed == RECLAIM_GOES_ON)
-        return compacted(s, rc);
+        return compacted(s, rc, mark);
     struct compaction *c = stopped || s->background_error ? NULL : compaction_pick(s);
     damage_note_stuck(s, c != NULL);
     if (c)

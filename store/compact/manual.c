@@ -36,12 +36,12 @@ static int deepest_level(struct store *s, struct slice from, struct slice to)
 }
 
 /* mu held at entry and exit, let go of meanwhile. */
-static bool may_try_again(struct store *s, int rc)
+static bool may_try_again(struct store *s, int rc, unsigned long long mark)
 {
     if (!space_lacks(rc) || s->background_error)
         return false;
     pthread_mutex_unlock(&s->mu);
-    bool again = space_ran_out(s, true, "compaction");
+    bool again = space_ran_out(s, true, mark, "compaction");
     pthread_mutex_lock(&s->mu);
     return again;
 }
@@ -68,8 +68,9 @@ static int compact_level(struct store *s, int level, struct slice from, struct s
             return s->background_error;
         struct compaction *c = compaction_of_range(s, level, from, to, true, &wait);
         if (c) {
+            unsigned long long mark = space_mark(&s->space);
             int rc = run(s, c);
-            if (may_try_again(s, rc))
+            if (may_try_again(s, rc, mark))
                 continue;
             return rc;
         }

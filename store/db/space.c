@@ -39,8 +39,10 @@ static bool give_up_reserve(struct store *s)
     struct space *p = &s->space;
     char *path = name_reserve(s->dir);
     bool given = p->held && env_unlink(s->env, path) == 0;
-    if (given)
+    if (given) {
         p->held = false;
+        atomic_fetch_add(&p->given, 1);
+    }
     free(path);
     return given;
 }
@@ -88,10 +90,11 @@ void space_free(struct space *p)
 bool space_for_table(struct store *s)
 {
     return !space_is_low(&s->space) ||
-           has_available(s, 2 * s->options.memtable_bytes + s->options.table_bytes);
+           has_available(s, 2 * s->options.memtable_bytes +
+                                (uint64_t)s->options.compaction_threads * s->options.table_bytes);
 }
 
-bool space_ran_out(struct store *s, bool essential, const char *what)
+bool space_ran_out(struct store *s, bool essential, unsigned long long mark, const char *what)
 {
     struct space *p = &s->space;
     char *why = mem_printf("%s", fail_text());
@@ -108,9 +111,10 @@ bool space_ran_out(struct store *s, bool essential, const char *what)
             info_log(s, "the reserve of %llu bytes is used for a %s",
                      (unsigned long long)p->reserve, what);
     }
+    bool again = essential && space_mark(p) != mark;
     pthread_mutex_unlock(&p->mu);
     free(why);
-    return given;
+    return again;
 }
 
 bool space_look(struct store *s)

@@ -24,6 +24,7 @@ struct space {
     uint64_t reserve;   /* bytes; 0: none is wanted, or the disk cannot */
     bool held;
     atomic_bool low;
+    atomic_ullong given; /* how many times the reserve was given up */
 };
 
 /* Takes the reserve; or, where the disk is nearly full, gives it up for the recovery to come. The
@@ -34,9 +35,15 @@ static inline bool space_is_low(const struct space *p)
 {
     return atomic_load_explicit(&p->low, memory_order_relaxed);
 }
-/* Something failed for want of space. True where it pays to try again at once: it is `essential`
- * (it deletes, flushes or compacts), and the reserve was given up for it. store.mu NOT held. */
-bool space_ran_out(struct store *s, bool essential, const char *what);
+/* To be noted before something that may fail for want of space. */
+static inline unsigned long long space_mark(const struct space *p)
+{
+    return atomic_load_explicit(&p->given, memory_order_relaxed);
+}
+/* Something begun at `mark` failed for want of space. True where it pays to try again at once: it
+ * is `essential` (it deletes, flushes or compacts), and the reserve was given up, for it or, since
+ * then, for another. store.mu NOT held. */
+bool space_ran_out(struct store *s, bool essential, unsigned long long mark, const char *what);
 /* Looks whether there is space again; true where it is not low (any more). store.mu NOT held. */
 bool space_look(struct store *s);
 /* Whether a compaction may begin another table: while space is low it leaves what a flush and the

@@ -415,7 +415,56 @@ START_TEST(a_flush_without_space_is_tried_again)
 }
 END_TEST
 
-/* Fills the memtables of a disk that has no space for tables, until the flush pauses for long. */
+/* A delete and a flush run out of space at the same moment, and the flush is the first to take the
+ * reserve. */
+static atomic_bool delete_runs;
+
+static int flush_takes_the_reserve(void *arg, enum sim_call call, const char *path)
+{
+    const char *name = strrchr(path, '/');
+    enum name_kind awaited = *(enum name_kind *)arg, kind;
+    uint64_t number;
+    if (call != SIM_WRITE || !exists("RESERVE"))
+        return 0;
+    kind = name_parse(name ? name + 1 : path, &number);
+    if (kind == NAME_TABLE) {
+        while (!atomic_load(&delete_runs))
+            usleep(200);
+        return -ENOSPC;
+    }
+    if (kind != awaited)
+        return 0;
+    atomic_store(&delete_runs, true);
+    while (exists("RESERVE"))
+        usleep(200);
+    return -ENOSPC;
+}
+
+START_TEST(a_delete_goes_on_with_the_reserve_that_a_flush_took)
+{
+    struct store_stats stats;
+    struct env_space space;
+    enum name_kind awaited = NAME_TABLE;
+    char room[16];
+    int n = 0;
+    env_sim_set_hook(disk, flush_takes_the_reserve, &awaited);
+    do { /* until a flush is before its first write */
+        ck_assert_int_eq(put(n++, false), 0);
+        store_get_stats(store, &stats);
+    } while (stats.switches == 0);
+    env_space(disk, DIR, &space); /* what the reserve gives is not enough to take it again */
+    env_sim_set_capacity(disk, space.total - space.available + 16 * KB);
+    awaited = NAME_LOG;
+    ck_assert_msg(store_delete(store, key_at(0, room), true) == 0, "%s", fail_text());
+    ck_assert(atomic_load(&delete_runs));
+    env_sim_set_hook(disk, NULL, NULL);
+    must_lack(store, 0, 1);
+    must_have(store, 1, n);
+}
+END_TEST
+
+/* Fills the memtables of a disk that has no space for tables (`t` strikes it, and goes on to),
+ * until the flush pauses for long. */
 static int fill_up_to_a_long_pause(struct target *t)
 {
     struct store_stats stats;
@@ -429,7 +478,6 @@ static int fill_up_to_a_long_pause(struct target *t)
         usleep(1000);
         store_get_stats(store, &stats);
     } while (stats.space_retries < 7);
-    env_sim_set_hook(disk, NULL, NULL);
     return n;
 }
 
@@ -444,7 +492,6 @@ START_TEST(a_sync_without_a_batch_succeeds_where_a_put_beside_it_finds_no_space)
     options.reserve_bytes = _i % 2 == 0 ? STORE_RESERVE_AUTO : 0;
     open_store();
     int n = fill_up_to_a_long_pause(&t);
-    env_sim_set_hook(disk, strike, &t);
     store_batch_put(&b, slice_str("beside"), slice_str("x"));
     store_enqueue(store, first);
     store_enqueue(store, second);
@@ -462,6 +509,7 @@ START_TEST(closing_tries_a_flush_that_pauses_for_space_again)
 {
     struct target t;
     int n = fill_up_to_a_long_pause(&t);
+    env_sim_set_hook(disk, NULL, NULL);
     ck_assert_msg(store_close(store) == 0, "%s", fail_text());
     open_store();
     must_have(store, 0, n);
@@ -472,6 +520,7 @@ START_TEST(store_flush_tries_a_flush_that_pauses_for_space_again)
 {
     struct target t;
     int n = fill_up_to_a_long_pause(&t);
+    env_sim_set_hook(disk, NULL, NULL);
     ck_assert_msg(store_flush(store) == 0, "%s", fail_text());
     must_have(store, 0, n);
 }
@@ -892,6 +941,7 @@ int main(void)
     tcase_add_test(background, a_flush_without_space_is_tried_again);
     tcase_add_loop_test(background,
                         a_sync_without_a_batch_succeeds_where_a_put_beside_it_finds_no_space, 0, 4);
+    tcase_add_test(background, a_delete_goes_on_with_the_reserve_that_a_flush_took);
     tcase_add_test(background, closing_tries_a_flush_that_pauses_for_space_again);
     tcase_add_test(background, store_flush_tries_a_flush_that_pauses_for_space_again);
     tcase_add_loop_test(background, one_compactor_brings_deletes_down_from_a_full_level_0, 0, 2);
