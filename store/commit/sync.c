@@ -42,7 +42,7 @@ void sync_advance(struct store *s, uint64_t sequence)
         atomic_store_explicit(&s->sync->durable, sequence, memory_order_release);
 }
 
-bool sync_is_hot(struct store *s)
+bool sync_is_hot(const struct store *s)
 {
     return s->sync->rounds_close;
 }

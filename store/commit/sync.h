@@ -43,7 +43,7 @@ int sync_now(struct store *s);
 /* Everything up to `sequence` is in synced tables: it is durable without its log. mu held. */
 void sync_advance(struct store *s, uint64_t sequence);
 /* True where the log is synced so often that zeroes written ahead pay. mu held. */
-bool sync_is_hot(struct store *s);
+bool sync_is_hot(const struct store *s);
 /* A background error was set: whoever waits looks again. mu held. */
 void sync_wake_all(struct store *s);
 

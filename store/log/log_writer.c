@@ -112,15 +112,29 @@ int log_undo(struct log_writer *w)
     return rc;
 }
 
-static int write_zeroes(struct log_writer *w, uint64_t from, uint64_t n)
+/* The kernel caches what one call writes in pieces of memory as large as the call, where it can.
+ * Such of more than this are dear: to get them, and for each later write into them. */
+#define ZEROES (64u << 10)
+
+static int write_zeroes(struct log_writer *w, uint64_t from, uint64_t upto)
 {
-    static char zeroes[256 << 10]; /* never written; const ones would lie in the program's file */
+    static char zeroes[ZEROES]; /* never written; const ones would lie in the program's file */
     int rc = 0;
-    for (uint64_t done = 0; done < n && rc == 0; done += sizeof zeroes) {
-        size_t piece = n - done < sizeof zeroes ? (size_t)(n - done) : sizeof zeroes;
-        rc = env_pwrite(w->env, w->file, zeroes, piece, from + done);
+    for (uint64_t at = from; at < upto && rc == 0;) {
+        size_t piece = ZEROES - at % ZEROES;
+        if (piece > upto - at)
+            piece = (size_t)(upto - at);
+        rc = env_pwrite(w->env, w->file, zeroes, piece, at);
+        at += piece;
     }
     return rc;
+}
+
+/* Where `n` zeroes from `from` on end; with a whole piece, where that matters. */
+static uint64_t end_of_zeroes(uint64_t from, uint64_t n)
+{
+    uint64_t over = (from + n) % ZEROES;
+    return n < ZEROES || over == 0 ? from + n : from + n - over + ZEROES;
 }
 
 int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk)
@@ -129,9 +143,10 @@ int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk)
     uint64_t from = w->zeroed ? w->zeroed : w->end;
     if (from - w->end >= low)
         return 0;
-    int rc = write_zeroes(w, from, chunk);
+    uint64_t upto = end_of_zeroes(from, chunk);
+    int rc = write_zeroes(w, from, upto);
     if (rc == 0)
-        w->zeroed = from + chunk;
+        w->zeroed = upto;
     else /* a part may be there, on a disk that has no room for more useful bytes */
         env_truncate(w->env, w->file, from);
     return rc;

@@ -143,6 +143,35 @@ START_TEST(without_space_for_zeroes_records_are_written_as_ever)
 }
 END_TEST
 
+/* Wherever the records before them end. */
+START_TEST(many_zeroes_are_written_in_whole_pieces_of_64_KiB)
+{
+    enum { PIECE = 64 << 10, MANY = 200000 };
+    static const char bytes[MANY + PIECE];
+    const struct sim_traced *calls;
+    struct log l;
+    log_open_new(&l, "/log");
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(log_append(&l.writer, slice_of(bytes, 7)), 0);
+        uint64_t at = l.writer.end;
+        env_sim_set_trace(disk, true);
+        ck_assert_int_eq(log_zero_ahead(&l.writer, 1, MANY), 0);
+        ck_assert_uint_ge(l.writer.zeroed, at + MANY);
+        ck_assert_uint_lt(l.writer.zeroed, at + MANY + PIECE);
+        for (size_t k = 0, n = env_sim_trace(disk, &calls); k < n; k++) {
+            ck_assert_uint_eq(calls[k].off, at);
+            ck_assert_uint_le(calls[k].len, PIECE);
+            at += calls[k].len;
+            ck_assert_uint_eq(at % PIECE, 0);
+        }
+        ck_assert_uint_eq(at, l.writer.zeroed);
+        env_sim_set_trace(disk, false);
+        ck_assert_int_eq(log_append(&l.writer, slice_of(bytes, at - l.writer.end)), 0);
+    }
+    log_close(&l);
+}
+END_TEST
+
 START_TEST(zeroes_that_fail_otherwise_are_an_error)
 {
     struct log l;
@@ -238,6 +267,39 @@ START_TEST(long_writes_do_not)
 }
 END_TEST
 
+/* The zeroes written for a number of long plain puts, by the length of the log. */
+static uint64_t zeroes_for_long_puts(int count)
+{
+    const struct sim_traced *calls;
+    uint64_t zeroes = 0;
+    env_sim_set_trace(disk, true);
+    put(count, LONGEST, false);
+    for (size_t i = 0, n = env_sim_trace(disk, &calls); i < n; i++)
+        if (calls[i].call == SIM_WRITE && calls[i].len > LONGEST + 200)
+            zeroes += calls[i].len;
+    env_sim_set_trace(disk, false);
+    return zeroes;
+}
+
+START_TEST(long_writes_go_over_zeroes_except_right_behind_a_sync)
+{
+    enum { COUNT = 50 };
+    open_store(WINDOW);
+    ck_assert_uint_eq(zeroes_for_long_puts(AFTER / LONGEST), 0);
+    uint64_t zeroes = zeroes_for_long_puts(COUNT);
+    ck_assert_uint_ge(zeroes, (COUNT - 1) * LONGEST);
+    ck_assert_uint_le(zeroes, COUNT * (LONGEST + 100) + 2 * WINDOW);
+    put(1, 10, true);
+    put(COUNT, LONGEST, false); /* through what is left of the zeroes */
+    put(1, 10, true);
+    ck_assert_uint_eq(zeroes_for_long_puts(AFTER / LONGEST - 1), 0);
+    store_close(store);
+    open_store(0);
+    ck_assert_uint_eq(zeroes_for_long_puts(COUNT), 0);
+    store_close(store);
+}
+END_TEST
+
 START_TEST(what_went_through_windows_is_there_after_a_kill)
 {
     enum { COUNT = 2000 };
@@ -273,6 +335,7 @@ int main(void)
     tcase_add_test(writer, the_log_is_the_same_with_and_without_windows);
     tcase_add_test(writer, only_the_append_that_was_announced_takes_the_window);
     tcase_add_test(writer, without_space_for_zeroes_records_are_written_as_ever);
+    tcase_add_test(writer, many_zeroes_are_written_in_whole_pieces_of_64_KiB);
     tcase_add_test(writer, zeroes_that_fail_otherwise_are_an_error);
     tcase_add_test(writer, where_there_are_no_windows_records_are_written_as_ever);
     tcase_set_timeout(rule, 60);
@@ -281,6 +344,7 @@ int main(void)
     tcase_add_test(rule, a_store_without_windows_has_none);
     tcase_add_test(rule, sync_writes_and_those_right_behind_them_do_not);
     tcase_add_test(rule, long_writes_do_not);
+    tcase_add_test(rule, long_writes_go_over_zeroes_except_right_behind_a_sync);
     tcase_add_test(rule, what_went_through_windows_is_there_after_a_kill);
     suite_add_tcase(suite, writer);
     suite_add_tcase(suite, rule);
