@@ -53,23 +53,11 @@ static unsigned threads_of_each(const struct session *s, unsigned count)
 
 static void free_queues(void)
 {
-    for (unsigned i = 0; i < queue_count; i++) {
-        free(queues[i].threads);
+    for (unsigned i = 0; i < queue_count; i++)
         uring_queue_free(&queues[i]);
-    }
     free(queues);
     queues = NULL;
     queue_count = 0;
-}
-
-static void join_threads(struct uring_queue *q)
-{
-    pthread_mutex_lock(&q->mu);
-    q->stopping = true;
-    pthread_mutex_unlock(&q->mu);
-    for (unsigned i = 0; i < q->count; i++)
-        pthread_join(q->threads[i], NULL);
-    q->count = 0;
 }
 
 int uring_prepare(struct session *s, unsigned max_write)
@@ -80,7 +68,7 @@ int uring_prepare(struct session *s, unsigned max_write)
     for (unsigned i = 0; i < count && r == 0; i++) {
         queue_count++;
         r = uring_queue_init(&queues[i], s, i, max_write);
-        queues[i].most = threads_of_each(s, count);
+        queues[i].place.most = threads_of_each(s, count);
     }
     if (r == 0)
         r = flusher_start(s);
@@ -89,11 +77,8 @@ int uring_prepare(struct session *s, unsigned max_write)
         return r;
     }
     /* They find no offered place before uring_begin; where that never comes, they idle. */
-    for (unsigned i = 0; i < count && r == 0; i++) {
-        pthread_mutex_lock(&queues[i].mu);
-        r = uring_add_thread(&queues[i]);
-        pthread_mutex_unlock(&queues[i].mu);
-    }
+    for (unsigned i = 0; i < count && r == 0; i++)
+        r = place_add_thread(&queues[i].place);
     return r;
 }
 
@@ -104,8 +89,8 @@ static void begin_queue(struct uring_queue *q)
         uring_queue_register(q->entry[i]);
     uring_queue_watch(q, q->wake_fd, URING_TAG_WAKE);
     uring_queue_watch(q, q->s->loop_fd, URING_TAG_STOP);
-    atomic_store(&q->place, URING_OFFERED);
-    eventfd_write(q->kick_fd, 1);
+    place_offer(&q->place);
+    place_kick(&q->place);
 }
 
 void uring_begin(void)
@@ -117,7 +102,7 @@ void uring_begin(void)
 void uring_stop(void)
 {
     for (unsigned i = 0; i < queue_count; i++)
-        join_threads(&queues[i]);
+        place_join(&queues[i].place);
     if (queue_count > 0)
         flusher_end();
 }

@@ -36,23 +36,16 @@ int uring_queue_init(struct uring_queue *q, struct session *s, unsigned number, 
     *q = (struct uring_queue){.s = s,
                               .number = number,
                               .payload_bytes = payload,
-                              .epoll = -1,
-                              .kick_fd = -1,
-                              .wake_fd = -1};
-    pthread_mutex_init(&q->mu, NULL);
-    int r = ring_init(&q->ring, URING_MOST);
-    if (r < 0)
+                              .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    int r = q->wake_fd < 0 ? -errno : 0;
+    int placed = place_init(&q->place, s, uring_work, q);
+    int ring = ring_init(&q->ring, URING_MOST); /* all: uring_queue_free finds nothing unset */
+    if (r == 0)
+        r = placed ? placed : ring;
+    if (r)
         return r;
-    q->epoll = epoll_create1(EPOLL_CLOEXEC);
-    q->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    q->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct epoll_event ring = {.data.fd = q->ring.fd};
-    struct epoll_event kick = {.events = EPOLLIN, .data.fd = q->kick_fd};
-    struct epoll_event stop = {.events = EPOLLIN, .data.fd = s->loop_fd};
-    if (q->epoll < 0 || q->kick_fd < 0 || q->wake_fd < 0 ||
-        epoll_ctl(q->epoll, EPOLL_CTL_ADD, q->ring.fd, &ring) < 0 ||
-        epoll_ctl(q->epoll, EPOLL_CTL_ADD, q->kick_fd, &kick) < 0 ||
-        epoll_ctl(q->epoll, EPOLL_CTL_ADD, s->loop_fd, &stop) < 0)
+    struct epoll_event e = {.data.fd = q->ring.fd};
+    if (epoll_ctl(q->place.epoll, EPOLL_CTL_ADD, q->ring.fd, &e) < 0)
         return -errno;
     for (unsigned i = 0; i < URING_DEPTH; i++) {
         if (entry_new(q) == NULL)
@@ -68,12 +61,9 @@ void uring_queue_free(struct uring_queue *q)
         munmap(q->entry[i]->head, HEAD_BYTES + q->payload_bytes);
         free(q->entry[i]);
     }
-    const int fds[] = {q->epoll, q->kick_fd, q->wake_fd};
-    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
-        if (fds[i] >= 0)
-            close(fds[i]);
-    }
-    pthread_mutex_destroy(&q->mu);
+    if (q->wake_fd >= 0)
+        close(q->wake_fd);
+    place_free(&q->place);
 }
 
 static struct io_uring_sqe *command(struct uring_entry *e, int what, uint64_t id)

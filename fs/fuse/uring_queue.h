@@ -2,14 +2,13 @@
 #ifndef FS_FUSE_URING_QUEUE_H
 #define FS_FUSE_URING_QUEUE_H
 
-#include "internal.h"
+#include "looking.h"
+#include "place.h"
 #include "ring.h"
 #include "uring_abi.h"
 
 #define URING_DEPTH 8  /* entries of a queue from the start */
 #define URING_MOST 256 /* ... with those added for requests that wait */
-
-enum { URING_TAKEN, URING_OFFERED };
 
 /* Room for one request and its answer; user memory of ours that the kernel reads and writes. */
 struct uring_entry {
@@ -26,24 +25,16 @@ struct uring_queue {
     struct session *s;
     unsigned number; /* its CPU */
     size_t payload_bytes;
-    struct ring ring;         /* the reader's */
-    unsigned out;             /* the reader's: entries that are not with the kernel */
-    unsigned misses, skipped; /* the reader's: looks in vain, and those left out since */
+    struct ring ring;       /* the reader's */
+    unsigned out;           /* the reader's: entries that are not with the kernel */
+    struct looking looking; /* the reader's */
     struct uring_entry *entry[URING_MOST];
     atomic_uint entries;
 
-    int epoll;        /* of the ring (armed while the place is offered), kick_fd, and s->loop_fd */
-    int kick_fd;      /* an eventfd: an idle thread shall take the place */
-    int wake_fd;      /* an eventfd in the ring: the reader shall look at `answered` */
-    atomic_int place; /* URING_TAKEN or URING_OFFERED: who may read */
-    atomic_int idle;  /* threads in epoll_wait */
-    atomic_bool sleeps;                     /* the reader, in the ring */
+    struct place place;
+    int wake_fd;        /* an eventfd in the ring: the reader shall look at `answered` */
+    atomic_bool sleeps; /* the reader, in the ring */
     _Atomic(struct uring_entry *) answered; /* by threads that do not read: the reader sends them */
-
-    pthread_mutex_t mu;
-    pthread_t *threads; /* guarded by mu, as what follows */
-    unsigned count, most;
-    bool stopping;
 };
 
 /* uring_queue.c */
@@ -69,6 +60,5 @@ void uring_commit_answered(struct uring_queue *q);
 /* The entry is of the queue that this thread reads: it may commit itself. */
 bool uring_is_reader_of(const struct uring_queue *q);
 struct uring_entry *uring_served_entry(void);
-int uring_add_thread(struct uring_queue *q); /* mu held */
 
 #endif

@@ -1,5 +1,6 @@
 /* Who reads a queue's ring: see uring.c. */
 #include "elsewhere.h"
+#include "looking.h"
 #include "uring.h"
 #include "uring_queue.h"
 
@@ -7,29 +8,17 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
-#include <unistd.h>
 
 #define BATCH 8           /* so many answers are sent at a time at the latest */
 #define LARGE (64u << 10) /* ... or at once, after a request of so many bytes */
 
-/* How long a reader looks for the next request before it sleeps: as in loop.c. */
-#define SPIN_NS 30000
-#define OTHERS_NS 2000  /* a yield that took longer: somebody else ran, who may send something */
-#define LATE_NS 1000000 /* ... so long: somebody who only computes */
-#define MISSES 8        /* so often in vain: look only now and then */
-#define SELDOM 64       /* ... once in so many times */
-
-#define NO_MEMORY_US 1000 /* before another try, where the kernel has no memory for the epoll */
-
-enum role { OUTSIDE, READER, WAITS /* was the reader and has offered its place */ };
-static _Thread_local enum role role;
+static _Thread_local enum place_role role;
 static _Thread_local struct uring_queue *mine; /* NULL: no thread of a ring */
 static _Thread_local struct uring_entry *served;
 
 bool uring_is_reader_of(const struct uring_queue *q)
 {
-    return mine == q && role == READER;
+    return mine == q && role == PLACE_READER;
 }
 
 struct uring_entry *uring_served_entry(void)
@@ -44,74 +33,48 @@ char *uring_reply_buffer(size_t size)
 
 /* ---- the place */
 
-int uring_add_thread(struct uring_queue *q)
-{
-    q->threads = mem_realloc(q->threads, (q->count + 1) * sizeof *q->threads);
-    int r = -pthread_create(&q->threads[q->count], NULL, uring_work, q);
-    if (r == 0)
-        q->count++;
-    return r;
-}
-
-static void need_thread(struct uring_queue *q)
-{
-    pthread_mutex_lock(&q->mu);
-    if (!q->stopping && q->count < q->most)
-        uring_add_thread(q); /* without it, who is done next takes the place */
-    pthread_mutex_unlock(&q->mu);
-}
-
 /* An idle thread shall take the place when there is a request; EPOLLONESHOT: only one. Where the
  * kernel has no memory for it, one wakes and looks for itself. */
 static void watch_ring(struct uring_queue *q)
 {
     struct epoll_event e = {.events = EPOLLIN | EPOLLONESHOT, .data.fd = q->ring.fd};
-    if (epoll_ctl(q->epoll, EPOLL_CTL_MOD, q->ring.fd, &e) == 0)
-        return;
-    usleep(NO_MEMORY_US);
-    eventfd_write(q->kick_fd, 1);
+    if (epoll_ctl(q->place.epoll, EPOLL_CTL_MOD, q->ring.fd, &e) < 0)
+        place_kick_later(&q->place);
 }
 
 /* None shall. Where that fails, one wakes in vain. */
 static void unwatch_ring(struct uring_queue *q)
 {
     struct epoll_event e = {.data.fd = q->ring.fd};
-    epoll_ctl(q->epoll, EPOLL_CTL_MOD, q->ring.fd, &e);
+    epoll_ctl(q->place.epoll, EPOLL_CTL_MOD, q->ring.fd, &e);
 }
 
 static void offer(struct uring_queue *q)
 {
-    atomic_store(&q->place, URING_OFFERED);
+    place_offer(&q->place);
     watch_ring(q);
     if (atomic_load(&q->answered))
-        eventfd_write(q->kick_fd, 1);
-}
-
-static bool take(struct uring_queue *q)
-{
-    int offered = URING_OFFERED;
-    return atomic_compare_exchange_strong(&q->place, &offered, URING_TAKEN);
+        place_kick(&q->place);
 }
 
 void uring_about_to_wait(void)
 {
     struct uring_queue *q = mine;
-    if (q == NULL || role != READER)
+    if (q == NULL || role != PLACE_READER)
         return;
-    role = WAITS;
+    role = PLACE_WAITS;
     if (q->ring.added)
         ring_enter(&q->ring, 0); /* what is answered does not wait with us */
-    if (atomic_load(&q->idle) == 0)
-        need_thread(q);
+    place_need_thread(&q->place);
     offer(q);
 }
 
 void uring_has_waited(void)
 {
-    if (mine == NULL || role != WAITS || !take(mine))
+    if (mine == NULL || role != PLACE_WAITS || !place_take(&mine->place))
         return;
     unwatch_ring(mine);
-    role = READER;
+    role = PLACE_READER;
 }
 
 void uring_slow_call(void (*call)(void *arg), void *arg)
@@ -128,31 +91,10 @@ void uring_hand_over(struct uring_entry *e)
     e->next = atomic_load(&q->answered);
     while (!atomic_compare_exchange_weak(&q->answered, &e->next, e))
         ;
-    if (atomic_load(&q->place) == URING_OFFERED)
-        eventfd_write(q->kick_fd, 1);
+    if (place_is_offered(&q->place))
+        place_kick(&q->place);
     else if (atomic_exchange(&q->sleeps, false))
         eventfd_write(q->wake_fd, 1);
-}
-
-/* Sleeps until this thread is the reader. False: the session ends. */
-static bool become_reader(struct uring_queue *q)
-{
-    struct epoll_event e;
-    while (!fuse_session_exited(q->s->se)) {
-        atomic_fetch_add(&q->idle, 1);
-        int n = epoll_wait(q->epoll, &e, 1, -1);
-        atomic_fetch_sub(&q->idle, 1);
-        if (n != 1 || e.data.fd == q->s->loop_fd)
-            continue; /* n < 0: this thread's entries got requests, which the reader sees */
-        eventfd_t kicks;
-        if (e.data.fd == q->kick_fd)
-            eventfd_read(q->kick_fd, &kicks);
-        if (take(q)) {
-            role = READER;
-            return true;
-        }
-    }
-    return false;
 }
 
 /* ---- reading */
@@ -180,7 +122,7 @@ static void serve(struct uring_queue *q, struct uring_entry *e)
     uring_has_waited();
     if (fs_sync_needed(q->s->fs) != STORE_SYNC_NONE)
         flusher_wake();
-    if (role == READER && q->ring.added && (large || q->ring.added >= BATCH))
+    if (role == PLACE_READER && q->ring.added && (large || q->ring.added >= BATCH))
         ring_enter(&q->ring, 0);
 }
 
@@ -199,36 +141,23 @@ static void take_completion(struct uring_queue *q, const struct io_uring_cqe *c)
      * that loop sees either. */
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* Looks for a request for a while, without sleeping; the yield is also where the kernel brings it.
- * As politely as loop.c: not where it was in vain the last times, nor beside one who computes. */
+/* Looks for a request, without sleeping; the yield is also where the kernel brings it. Unlike
+ * loop.c, not at all where that does not pay. */
 static bool look(struct uring_queue *q)
 {
-    if (q->misses >= MISSES && ++q->skipped < SELDOM)
+    struct look k;
+    look_begin(&k, &q->looking);
+    if (!k.pays)
         return false;
-    q->skipped = 0;
     if (q->ring.added)
         ring_enter(&q->ring, 0);
-    uint64_t before = now_ns(), spent = 0;
-    while (spent < SPIN_NS) {
+    do {
         if (ring_ready(&q->ring) || atomic_load(&q->answered)) {
-            q->misses = 0;
+            look_found(&k);
             return true;
         }
         sched_yield();
-        uint64_t now = now_ns(), took = now - before;
-        before = now;
-        if (took > LATE_NS)
-            break;
-        spent += took < OTHERS_NS ? took : OTHERS_NS;
-    }
-    q->misses++;
+    } while (look_on(&k, false));
     return false;
 }
 
@@ -246,7 +175,7 @@ static int sleep_in_ring(struct uring_queue *q)
 static int read_on(struct uring_queue *q)
 {
     struct io_uring_cqe c;
-    while (role == READER && !fuse_session_exited(q->s->se)) {
+    while (role == PLACE_READER && !fuse_session_exited(q->s->se)) {
         int r = 0;
         uring_commit_answered(q);
         if (ring_take(&q->ring, &c))
@@ -275,9 +204,10 @@ void *uring_work(void *arg)
     mine = q;
     stay_on_cpu(q->number);
     int r = 0;
-    while (r == 0 && become_reader(q)) {
+    while (r == 0 && place_await(&q->place)) {
+        role = PLACE_READER;
         r = read_on(q);
-        role = OUTSIDE;
+        role = PLACE_OUTSIDE;
     }
     if (r < 0)
         loop_fail(r);
