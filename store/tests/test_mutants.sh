@@ -1,6 +1,6 @@
 #!/bin/bash
-# Do test_queue and test_full_disk see it when a rule of the commit path is removed? A copy of the sources, one rule removed at a time: the
-# test has to fail.
+# Do test_queue, test_full_disk and test_full_disk_background see it when a rule of the commit path is removed? A copy of the sources, one
+# rule removed at a time: the test has to fail.
 set -u
 [ -n "${SHORT:-}" ] && { echo "skipped: builds of its own, which make test runs"; exit 77; }
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -65,8 +65,10 @@ removed "a failed sync is no want of space" store/commit/sync.c 's/store_set_err
 removed "the reserve is given up for deletes" store/db/space.c 's/given = essential && give_up_reserve(s);/given = false;/'
 removed "space is looked for" store/db/space.c 's/if (space_is_low(p) && has_available/if (!p \&\& has_available/'
 removed "few deletes are carried down" store/compact/reclaim.c 's/if (r->running || !(r->begun || r->wanted))/if (s)/'
+removed "what is marked reclaim may put" store/commit/queue.c 's/w->batch->puts && !w->reclaim/w->batch->puts/'
+
+as_they_are test_full_disk_background
 removed "a flush is tried again" store/compact/background.c 's/return again ? NEXT_TRY : LATER_TRY;/return ENDED;/'
 removed "a MANIFEST record without space is no broken MANIFEST" store/version/manifest.c \
     's/space_lacks(rc) && log_undo(&s->manifest_log) == 0/!s/'
-removed "what is marked reclaim may put" store/commit/queue.c 's/w->batch->puts && !w->reclaim/w->batch->puts/'
 exit $survivors
