@@ -5,6 +5,7 @@
 #   crash [PID]        kill -9 of the daemon, waits for the program PID that used the mount, and mounts again
 #   check NAME CMD...  the command succeeds: "ok NAME", else "not ok NAME"
 #   each_way FUNCTION  runs the function as it is, after remount, and after crash
+#   trace OPTION...    strace with these options looks at the daemon, or changes what it is told, until trace_end
 #
 # OPTIONS=... are more mount options for every mount.
 # $mp is the mount, $work a folder outside of it. NATIVE=1 runs a test on the disk below instead (a wrong test shows).
@@ -28,6 +29,7 @@ mp=$work/mnt
 store=$work/store
 options=
 failures=0
+tracer=
 mkdir "$mp"
 
 mounted() { grep -qF " $mp " /proc/self/mountinfo; }
@@ -35,6 +37,7 @@ mounted() { grep -qF " $mp " /proc/self/mountinfo; }
 cleanup() {
     trap '' INT TERM HUP
     cd /
+    trace_end
     if mounted; then
         timeout 60 "$skeinfs" umount "$mp" >/dev/null 2>&1
         mounted && { daemon_kill; umount -l "$mp" 2>/dev/null || fusermount3 -uz "$mp"; }
@@ -78,6 +81,24 @@ daemon_kill() {
     [ -n "$pid" ] && [ "$(readlink "/proc/$pid/exe")" = "$skeinfs" ] || return 1
     kill -9 "$pid"
     until is_dead "$pid"; do sleep 0.01; done
+}
+# Of the daemon of another store: traced=PID trace OPTION...
+trace() {
+    : >"$work/strace.err"
+    strace -f -p "${traced:-$(daemon_pid)}" "$@" 2>"$work/strace.err" &
+    tracer=$!
+    for _ in $(seq 100); do
+        grep -q attached "$work/strace.err" && break
+        sleep 0.1
+    done
+    grep -q attached "$work/strace.err" || { echo "not ok strace attaches"; cat "$work/strace.err"; exit 1; }
+    sleep 0.3
+}
+trace_end() {
+    [ -n "$tracer" ] || return 0
+    kill "$tracer" 2>/dev/null
+    wait "$tracer" 2>/dev/null
+    tracer=
 }
 mount_again() {
     [ -n "$native" ] && return

@@ -63,17 +63,9 @@ calls() {
     local divisor=$1 wanted=$2
     shift 2
     "$skeinfs" mount -o commit=3600 "$work/calls" "$mp" || exit 1
-    strace -f -c -U calls,name -e trace=pwrite64,fdatasync,fsync,pread64,futex,mmap -o "$work/trace" -p "$(tr -dc 0-9 <"$work/calls/kv/LOCK")" \
-        2>"$work/strace.err" &
-    local tracer=$!
-    for _ in $(seq 100); do
-        grep -q attached "$work/strace.err" 2>/dev/null && break
-        sleep 0.1
-    done
-    sleep 0.2
+    traced=$(tr -dc 0-9 <"$work/calls/kv/LOCK") trace -c -U calls,name -e trace=pwrite64,fdatasync,fsync,pread64,futex,mmap -o "$work/trace"
     "$bin/mount-tests/bench/ops" "$mp" 1 "$n" "$@" >"$work/output" || failures=$((failures + 1))
-    kill "$tracer"
-    wait "$tracer" 2>/dev/null
+    trace_end
     "$skeinfs" umount "$mp"
     rm -r "$work/calls"
     expect "calls of $*" "$wanted" "$(awk '$1 ~ /^[0-9]+$/ && $2 != "total" { print $1, $2 }' "$work/trace" | per_operation "$divisor")"

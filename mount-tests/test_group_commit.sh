@@ -9,17 +9,10 @@ start commit=3600,memtable=16m
 # syncs PROCESSES TIMES [idle]: sets $count to the daemon's fdatasync calls on logs meanwhile.
 syncs() {
     "$bin/mount-tests/fsyncs" "$mp" "$1" 1 # the files are there, and synced
-    strace -f -y -e trace=fdatasync,fsync -o "$work/trace" -p "$(daemon_pid)" 2>"$work/strace.err" &
-    local tracer=$!
-    for _ in $(seq 100); do
-        grep -q attached "$work/strace.err" && break
-        sleep 0.1
-    done
-    sleep 0.3
+    trace -y -e trace=fdatasync,fsync -o "$work/trace"
     "$bin/mount-tests/fsyncs" "$mp" "$@" || failures=$((failures + 1))
     sleep 0.3
-    kill "$tracer"
-    wait "$tracer" 2>/dev/null
+    trace_end
     count=$(grep -c 'sync(.*\.log' "$work/trace")
     say "$1 processes, $(($1 * $2)) fsync calls: $count fdatasync calls on the log"
 }

@@ -44,14 +44,8 @@ over_rings() { # answers in shared memory are not written by any call
 check "answers go over them" over_rings
 
 ms() { echo $(($(date +%s%N) / 1000000)); }
-trace() { # SYSCALL: each takes four seconds now
-    strace -f -e trace="$1" -e inject="$1":delay_enter=4000000 -o /dev/null -p "$(daemon_pid)" 2>"$work/strace.err" &
-    tracer=$!
-    for _ in $(seq 100); do
-        grep -qs attached "$work/strace.err" && break
-        sleep 0.1
-    done
-    sleep 0.3
+slow() { # SYSCALL: each takes four seconds now
+    trace -e trace="$1" -e inject="$1":delay_enter=4000000 -o /dev/null
 }
 others_go_on() { # on every CPU, beside the process PID that waits
     local begin took cpu i
@@ -67,27 +61,25 @@ others_go_on() { # on every CPU, beside the process PID that waits
 }
 if command -v strace >/dev/null; then
     touch fresh
-    trace fdatasync
+    slow fdatasync
     timeout 60 "$bin/mount-tests/fsyncs" "$mp" 60 1 & waits=$!
     sleep 0.3
     check "60 programs wait for an fsync, more than a queue has entries: others go on" others_go_on "$waits"
     check "all of them are answered" wait "$waits"
-    kill "$tracer"
-    wait "$tracer" 2>/dev/null
+    trace_end
 
     remount
     touch fresh
     sync -d fresh
     echo 3 >/proc/sys/vm/drop_caches
-    trace pread64
+    slow pread64
     for i in 0 1 2 3; do
         dd if=big of="$work/part$i" bs=4k count=1 skip=$((i * 400)) iflag=direct 2>/dev/null &
         waits=$!
     done
     sleep 0.3
     check "programs wait for cold reads: others go on" others_go_on "$waits"
-    kill "$tracer"
-    wait "$tracer" 2>/dev/null
+    trace_end
     wait "$waits"
 else
     say "no strace: nothing is slowed down"

@@ -75,20 +75,11 @@ done
 
 # ---- a flush of the commit timer is under way, fsyncs wait for it, and the session ends
 
-slow_flush() { # each fdatasync takes two seconds now
-    strace -f -e trace=fdatasync -e inject=fdatasync:delay_enter=2000000 -o /dev/null -p "$(daemon_pid)" 2>"$work/strace.err" &
-    tracer=$!
-    for _ in $(seq 100); do
-        grep -qs attached "$work/strace.err" && break
-        sleep 0.1
-    done
-    sleep 0.3
-}
 if command -v strace >/dev/null; then
     start threads=4,commit=0.3
     exec 8>"$mp/open" # so that SIGTERM cannot just unmount
     cd "$work" || exit 1
-    slow_flush
+    trace -e trace=fdatasync -e inject=fdatasync:delay_enter=2000000 -o /dev/null # each takes two seconds now
     echo text >"$mp/new" # the timer's next flush is for this; the fsyncs come while it runs
     sleep 1
     "$bin/mount-tests/fsyncs" "$mp" 4 1 & fsyncs=$!
@@ -98,8 +89,7 @@ if command -v strace >/dev/null; then
     wait "$fsyncs" 2>/dev/null
     exec 8>&-
     check "fsyncs that wait for the timer's flush: its store is closed cleanly" closed_cleanly
-    kill "$tracer" 2>/dev/null
-    wait "$tracer" 2>/dev/null
+    trace_end
     rm -rf "$store"
 else
     say "no strace: no flush is slowed down"

@@ -5,19 +5,6 @@
 [ -n "$native" ] && { echo "skipped: counts the daemon's calls; there is none"; exit 77; }
 command -v strace >/dev/null || { echo "skipped: no strace"; exit 77; }
 
-trace() {
-    : >"$work/strace.err"
-    strace -f -y -e trace=fdatasync,fsync -o "$work/trace" -p "$(daemon_pid)" 2>"$work/strace.err" &
-    tracer=$!
-    for _ in $(seq 100); do
-        grep -q attached "$work/strace.err" && break
-        sleep 0.1
-    done
-}
-end_trace() {
-    kill "$tracer"
-    wait "$tracer" 2>/dev/null
-}
 # syncs N COMMAND...: the command makes the daemon sync its log so many times.
 syncs() {
     local wanted=$1 before count
@@ -36,7 +23,7 @@ with() { # OPTION NAMES ATTRIBUTES WRITES: syncs of the log for each
     start "commit=3600,memtable=16m,$1"
     mkdir old && : >old/file && setfattr -n user.x -v 1 old/file
     sync old
-    trace
+    trace -y -e trace=fdatasync,fsync -o "$work/trace"
     check "$1: mkdir" syncs "$2" mkdir dir
     check "$1: mkfifo" syncs "$2" mkfifo fifo
     check "$1: symlink" syncs "$2" ln -s x link
@@ -53,7 +40,7 @@ with() { # OPTION NAMES ATTRIBUTES WRITES: syncs of the log for each
     check "$1: removing an attribute" syncs "$3" setfattr -x user.x old/file
     check "$1: write" syncs "$4" dd if=/dev/zero of=old/file bs=4096 count=1 conv=notrunc status=none
     check "$1: reading" syncs 0 ls -lR
-    end_trace
+    trace_end
     cd "$work" || exit 1
     "$skeinfs" umount "$mp"
 }
