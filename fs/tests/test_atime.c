@@ -212,6 +212,30 @@ START_TEST(fs_store_atime_commits_it_and_then_has_nothing_to_do)
 }
 END_TEST
 
+static bool is_stored(uint64_t ino)
+{
+    struct node *n = node_pin(fs, ino);
+    bool yes = !node_atime_is_new(n);
+    node_unpin(fs, n);
+    return yes;
+}
+
+/* For seconds, since a busy machine may be late; the interval's end is in an hour. */
+static void await_stored(uint64_t ino)
+{
+    for (int i = 0; i < 2000 && !is_stored(ino); i++)
+        usleep(5000);
+    ck_assert_msg(is_stored(ino), "inode %llu", (unsigned long long)ino);
+}
+
+static void await_durable(uint64_t ino)
+{
+    await_stored(ino);
+    uint64_t last = store_last_sequence(fs_store(fs));
+    for (int i = 0; i < 2000 && store_durable_sequence(fs_store(fs)) < last; i++)
+        usleep(5000);
+}
+
 START_TEST(the_commit_interval_bounds_how_long_it_is_in_memory_only)
 {
     fixture_close();
@@ -219,7 +243,7 @@ START_TEST(the_commit_interval_bounds_how_long_it_is_in_memory_only)
     fixture_open();
     uint64_t f = aged_file("f");
     fs_accessed(fs, f);
-    usleep(500000);
+    await_durable(f);
     struct env *then = env_sim_cut_copy(disk); /* the power goes: what is not synced is lost */
     env_sim_survive(then, SIM_LOSE_ALL, 0);
     fixture_close();
@@ -242,7 +266,8 @@ START_TEST(very_many_do_not_wait_for_the_intervals_end)
     }
     for (int i = 0; i < FILES; i++)
         fs_accessed(fs, f[i]);
-    usleep(500000);
+    for (int i = 0; i < 4096; i++)
+        await_stored(f[i]);
     fixture_kill();
     int stored = 0;
     for (int i = 0; i < FILES; i++) {

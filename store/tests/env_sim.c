@@ -342,6 +342,7 @@ static int sync_inode(struct env_sim *s, enum sim_call call, struct sim_inode *i
     pthread_mutex_unlock(&s->mu);
     struct fate fate = begin(s, call, path, 0, 0);
     if (us && !fate.error) {
+        s->clock_ns += us * 1000ull;
         pthread_mutex_unlock(&s->mu);
         usleep(us);
         pthread_mutex_lock(&s->mu);

@@ -72,7 +72,7 @@ bool env_sim_failed(struct env *e);
  * -ENOSPC. 0: no limit. */
 void env_sim_set_capacity(struct env *e, uint64_t bytes);
 void env_sim_set_hook(struct env *e, env_sim_hook *hook, void *arg);
-/* Each sync takes so long (in real time). */
+/* Each sync takes so long, in real time and by the disk's clock. */
 void env_sim_set_sync_us(struct env *e, unsigned us);
 /* true: the real clock, and sleeps that sleep. Default false: time passes with each call and sleep
  * only. */
