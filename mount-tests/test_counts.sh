@@ -18,7 +18,7 @@ expect() { # NAME WANTED GOT
 requests_of() {
     local name=$1 divisor=$2 wanted=$3
     shift 3
-    "$skeinfs" mount -f -o debug "$work/requests" "$mp" 2>"$work/debug" &
+    "$skeinfs" mount -f -o "debug${with:+,$with}" "$work/requests" "$mp" 2>"$work/debug" &
     for _ in $(seq 100); do
         mounted && break
         sleep 0.05
@@ -41,6 +41,7 @@ requests $n "WRITE 1" overwrite
 requests $n "WRITE 1" append
 requests $((n / 4)) "FSYNC 1 WRITE 1" append+fsync
 requests $((n / 4)) "FSYNC 1 GETATTR 2 GETXATTR 1 LOOKUP 1 MKNOD 1 UNLINK 1 WRITE 1" create4k+fsync
+with=noxattr requests $((n / 4)) "FSYNC 1 GETATTR 2 LOOKUP 1 MKNOD 1 UNLINK 1 WRITE 1" create4k+fsync
 # stat once after the write, and cold; read once, and cold; all else is in the kernel's caches
 requests $n "GETATTR 4 GETXATTR 1 LOOKUP 4 MKNOD 1 READ 1 RENAME 1 UNLINK 1 WRITE 1" create4k stat-warm read-warm read-cold stat-cold \
     rename unlink
@@ -53,6 +54,7 @@ if [ -e /sys/fs/selinux ]; then
     say "skipped: requests of ls -l, as SELinux asks, too"
 else
     requests_of "ls -l, cold" "$n" "GETXATTR 1" ls -l "$mp/many"
+    with=noxattr requests_of "ls -l, cold, with noxattr" "$n" "" ls -l "$mp/many"
     requests_of "ls -l, cold and then twice more" "$n" "GETXATTR 1" ls -l "$mp/many" "$mp/many" "$mp/many"
 fi
 requests_of "find and du" "$n" "" sh -c 'find "$1" -newer / && du "$1"' sh "$mp/many"
@@ -72,8 +74,9 @@ calls() {
 }
 # without a sync: into the log through a mapping of it, but for the first 64 KiB
 calls $n "pwrite64 0.2" create unlink-empty
-calls $n "pwrite64 1" overwrite
+# too long for the mapping: a call for each, and one for the zeroes under fifteen of them
+calls $n "pwrite64 1.1" overwrite
 # what is removed is collected: no thread wakes for each (how many are collected depends on how fast they come)
-least=0.5 calls $n "pwrite64 1" create4k unlink
+least=0.5 calls $n "pwrite64 1.1" create4k unlink
 calls $((n / 4)) "fdatasync 1 pwrite64 1" append+fsync
 done_testing

@@ -31,6 +31,7 @@ static const char text[] =
     "  threads=N         requests served at a time (16)\n"
     "  io_uring          requests over io_uring, where the kernel offers it: see README.md\n"
     "  writeback         the kernel collects writes: faster small writes, later on disk\n"
+    "  noxattr           no extended attributes, ACLs and file capabilities: fewer requests\n"
     "  ro                read only: nothing is written into STORE, on a read-only disk too\n"
     "  allow_other       other users may use the mount (root's mounts: always, unless private)\n"
     "  allow_root        only root besides the mount's owner\n"

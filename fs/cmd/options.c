@@ -28,6 +28,7 @@ enum key {
     KEY_ALLOW_ROOT,
     KEY_PRIVATE,
     KEY_WRITEBACK,
+    KEY_NOXATTR,
     KEY_IO_URING,
     KEY_DEBUG,
     KEY_NAME, /* fsname=, subtype=: theirs is settled */
@@ -63,6 +64,7 @@ static const struct fuse_opt table[] = {
     FUSE_OPT_KEY("allow_root", KEY_ALLOW_ROOT),
     FUSE_OPT_KEY("private", KEY_PRIVATE),
     FUSE_OPT_KEY("writeback", KEY_WRITEBACK),
+    FUSE_OPT_KEY("noxattr", KEY_NOXATTR),
     FUSE_OPT_KEY("io_uring", KEY_IO_URING),
     FUSE_OPT_KEY("debug", KEY_DEBUG),
     FUSE_OPT_KEY("-d", KEY_DEBUG),
@@ -248,6 +250,9 @@ static int take_switch(struct options *o, const char *opt, int key)
         break;
     case KEY_WRITEBACK:
         o->session.writeback = true;
+        break;
+    case KEY_NOXATTR:
+        o->session.no_xattr = true;
         break;
     case KEY_IO_URING:
         o->session.io_uring = true;

@@ -63,8 +63,8 @@ void init_negotiate(void *userdata, struct fuse_conn_info *conn)
         WANT(conn, FUSE_CAP_WRITEBACK_CACHE);
     if (CAN(conn, FUSE_CAP_DONT_MASK)) /* a default ACL takes the umask's place: core/make.c */
         WANT(conn, FUSE_CAP_DONT_MASK);
-    /* The kernel judges by ACLs wherever it judges at all. */
-    if (!s->o->private_mode && CAN(conn, FUSE_CAP_POSIX_ACL))
+    /* The kernel judges by ACLs wherever it judges at all, and may ask for them. */
+    if (!s->o->private_mode && !s->o->no_xattr && CAN(conn, FUSE_CAP_POSIX_ACL))
         WANT(conn, FUSE_CAP_POSIX_ACL);
     conn->max_write = MAX_WRITE;
     conn->max_background = MAX_BACKGROUND;

@@ -67,7 +67,7 @@ static int build_args(const struct session_options *o, struct fuse_args *args)
     return r ? fail(-ENOMEM, "libfuse's options: out of memory") : 0;
 }
 
-static struct fuse_lowlevel_ops operations(void)
+static struct fuse_lowlevel_ops operations(const struct session_options *o)
 {
     struct fuse_lowlevel_ops ops = {.init = init_negotiate};
     ops_names(&ops);
@@ -75,7 +75,8 @@ static struct fuse_lowlevel_ops operations(void)
     ops_data(&ops);
     ops_space(&ops);
     ops_dir(&ops);
-    ops_xattr(&ops);
+    if (!o->no_xattr) /* ENOSYS, once: the kernel asks for none any more */
+        ops_xattr(&ops);
     return ops;
 }
 
@@ -122,7 +123,7 @@ int session_run(struct fs *fs, const struct session_options *o)
 {
     struct session s = {.fs = fs, .o = o};
     struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-    struct fuse_lowlevel_ops ops = operations();
+    struct fuse_lowlevel_ops ops = operations(o);
     struct mount_id id;
     int r = build_args(o, &args);
     if (r < 0)

@@ -24,6 +24,7 @@ struct session_options {
     bool sync_names;   /* a change of names is on stable storage when it is answered */
     bool sync_all;     /* every change is, names included (writes: by the kernel's own fsync) */
     bool writeback;    /* the kernel collects writes in its page cache */
+    bool no_xattr;     /* extended attributes, ACLs among them, are not shown: fewer requests */
     bool io_uring;     /* requests come over io_uring where the kernel can (uring.c) */
     bool debug;        /* libfuse logs every request */
     unsigned threads;  /* at most so many requests at a time; 1 to SESSION_MAX_THREADS */

@@ -70,12 +70,14 @@ END_TEST
 
 START_TEST(each_option_sets_its_value)
 {
-    accept("mount s m -o cache=128m,memtable=64k,commit=0.5,compression=none,writeback,io_uring");
+    accept("mount s m -o "
+           "cache=128m,memtable=64k,commit=0.5,compression=none,writeback,noxattr,io_uring");
     ck_assert_uint_eq(o.fs.cache_bytes, 128 << 20);
     ck_assert_uint_eq(o.fs.memtable_bytes, 64 << 10);
     ck_assert_double_eq(o.fs.commit_seconds, 0.5);
     ck_assert_int_eq(o.fs.store.compression, STORE_COMPRESS_NONE);
     ck_assert(o.session.writeback);
+    ck_assert(o.session.no_xattr);
     ck_assert(o.session.io_uring);
     accept("mount s m -o compression=snappy,commit_delay=200,commit_siblings=3,debug");
     ck_assert_int_eq(o.fs.store.compression, STORE_COMPRESS_SNAPPY);
