@@ -167,6 +167,7 @@ struct store_writer {
     uint64_t sequence; /* of the last record; for an empty batch the last one committed before it */
 
     void (*done)(struct store_writer *w); /* store_sync_start only */
+    bool urgent; /* the same: others stand behind who waits, so its round waits for nobody */
 
     /* private to commit/ */
     uint32_t state;   /* commit/wake.h; the word its thread sleeps on */
@@ -190,15 +191,16 @@ int store_delete(struct store *s, struct slice key, bool sync);
  * stable storage; at once where it is there already. Same as a sync writer without a batch. */
 int store_sync(struct store *s, uint64_t sequence);
 
-/* The same without a thread that sleeps. Fill `done` of a zeroed writer and start it: `done` is
- * called once, with status and sequence set, in this call or in another thread's that leads a
- * round; it must not wait, and the writer is the caller's again. Nothing happens by itself: some
- * thread must soon run the rounds that are needed, until there are none. */
+/* The same without a thread that sleeps. Fill `done` (and `urgent`) of a zeroed writer and start
+ * it: `done` is called once, with status and sequence set, in this call or in another thread's that
+ * leads a round; it must not wait, and the writer is the caller's again. Nothing happens by itself:
+ * some thread must soon run the rounds that are needed, until there are none. */
 void store_sync_start(struct store *s, uint64_t sequence, struct store_writer *w);
 enum store_sync_need {
     STORE_SYNC_NONE,  /* nobody has started one, or a thread is about it */
     STORE_SYNC_LATER, /* others may come, for whom to wait pays: look again in some microseconds */
     STORE_SYNC_NOW,
+    STORE_SYNC_AT_ONCE, /* before anything else that could be done */
 };
 enum store_sync_need store_sync_needed(struct store *s); /* costs hardly anything */
 /* Leads rounds for those started, and for who comes meanwhile; returns when there is nobody left,

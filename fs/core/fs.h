@@ -154,11 +154,12 @@ int fs_sync_inode(struct fs *fs, uint64_t ino);
 int fs_sync_all(struct fs *fs);
 
 /* fs_sync_inode for threads that may not sleep: `done` is called once with the result, in this call
- * or later in whatever thread leads the flush; it must not wait. Set `done`, leave the rest alone.
- * Flushes need a thread: somebody must call fs_sync_run as long as fs_sync_needed says so (see
- * store_sync_start in store.h). */
+ * or later in whatever thread leads the flush; it must not wait. Set `done` and `urgent`, leave the
+ * rest alone. Flushes need a thread: somebody must call fs_sync_run as long as fs_sync_needed says
+ * so (see store_sync_start in store.h). */
 struct fs_sync {
     void (*done)(struct fs_sync *sync, int rc);
+    bool urgent; /* as in struct store_writer */
     struct store_writer writer;
 };
 void fs_sync_start(struct fs *fs, uint64_t ino, struct fs_sync *sync);

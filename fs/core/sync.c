@@ -31,7 +31,7 @@ void fs_sync_start(struct fs *fs, uint64_t ino, struct fs_sync *sync)
 {
     uint64_t sequence;
     int rc = last_change(fs, ino, &sequence);
-    sync->writer = (struct store_writer){.done = sync_is_done};
+    sync->writer = (struct store_writer){.done = sync_is_done, .urgent = sync->urgent};
     if (rc)
         sync->done(sync, rc);
     else

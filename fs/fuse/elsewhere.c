@@ -95,7 +95,7 @@ static void *flush(void *arg)
             enum store_sync_need need = fs_sync_needed(fs);
             if (need == STORE_SYNC_NONE)
                 break;
-            if (need == STORE_SYNC_NOW)
+            if (need >= STORE_SYNC_NOW)
                 fs_sync_run(fs);
             else
                 sched_yield(); /* a matter of microseconds */

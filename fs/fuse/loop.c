@@ -122,10 +122,13 @@ void loop_fail(int error)
 
 /* ---- reading */
 
-/* Requests that never end would keep a flush from ever being led. */
+/* Requests that never end would keep a flush from ever being led. And an urgent one comes first. */
 static bool flush_is_overdue(struct loop *l)
 {
-    if (fs_sync_needed(l->s->fs) != STORE_SYNC_NOW)
+    enum store_sync_need need = fs_sync_needed(l->s->fs);
+    if (need == STORE_SYNC_AT_ONCE)
+        return true;
+    if (need != STORE_SYNC_NOW)
         l->ahead = 0;
     else if (++l->ahead > MOST_AHEAD)
         return true;
@@ -141,7 +144,7 @@ static int look(struct loop *l, struct fuse_buf *buf)
         return -EAGAIN;
     int r = fuse_session_receive_buf(l->s->se, buf);
     enum store_sync_need need = fs_sync_needed(l->s->fs);
-    if (r != -EAGAIN || need == STORE_SYNC_NOW)
+    if (r != -EAGAIN || need >= STORE_SYNC_NOW)
         return r;
     look_begin(&k, &l->looking[atomic_load_explicit(&l->flushing, memory_order_relaxed) > 0]);
     do {
@@ -152,7 +155,7 @@ static int look(struct loop *l, struct fuse_buf *buf)
             return r;
         }
         need = fs_sync_needed(l->s->fs);
-    } while (need != STORE_SYNC_NOW && look_on(&k, need == STORE_SYNC_LATER));
+    } while (need < STORE_SYNC_NOW && look_on(&k, need == STORE_SYNC_LATER));
     return r;
 }
 
@@ -164,7 +167,7 @@ static int read_on(struct loop *l, struct fuse_buf *buf)
         if (r > 0) {
             fuse_session_process_buf(l->s->se, buf);
             loop_has_waited();
-        } else if (r == -EAGAIN && fs_sync_needed(l->s->fs) == STORE_SYNC_NOW) {
+        } else if (r == -EAGAIN && fs_sync_needed(l->s->fs) >= STORE_SYNC_NOW) {
             atomic_fetch_add(&l->flushing, 1);
             fs_sync_run(l->s->fs);
             atomic_fetch_sub(&l->flushing, 1);

@@ -72,7 +72,7 @@ static void fsync_(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_fil
     (void)fi;
     if (!datasync)
         fs_store_atime(fs_of(req), ino);
-    reply_after_sync(req, ino);
+    reply_after_sync(req, ino, false);
 }
 
 void ops_data(struct fuse_lowlevel_ops *ops)

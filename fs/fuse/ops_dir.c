@@ -123,7 +123,7 @@ static void fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
     (void)fi;
     if (!datasync)
         fs_store_atime(fs_of(req), ino);
-    reply_after_sync(req, ino);
+    reply_after_sync(req, ino, true); /* the kernel lets nobody change this directory meanwhile */
 }
 
 static void readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,

@@ -51,10 +51,10 @@ static void answer_sync(struct fs_sync *sync, int rc)
     atomic_fetch_sub(&s->syncs, 1); /* the last that is done with the session: it may end now */
 }
 
-void reply_after_sync(fuse_req_t req, fuse_ino_t ino)
+void reply_after_sync(fuse_req_t req, fuse_ino_t ino, bool urgent)
 {
     struct waiting_sync *w = mem_alloc(sizeof *w);
-    *w = (struct waiting_sync){.sync.done = answer_sync, .req = req};
+    *w = (struct waiting_sync){.sync.done = answer_sync, .sync.urgent = urgent, .req = req};
     atomic_fetch_add(&((struct session *)fuse_req_userdata(req))->syncs, 1);
     fs_sync_start(fs_of(req), ino, &w->sync);
 }

@@ -80,8 +80,8 @@ static inline int reply_inode_synced(fuse_req_t req, fuse_ino_t ino, int r)
 }
 
 /* Answers once the inode's changes are on stable storage; the thread serves other requests
- * meanwhile. */
-void reply_after_sync(fuse_req_t req, fuse_ino_t ino);
+ * meanwhile. `urgent`: programs stand behind this request in the kernel. */
+void reply_after_sync(fuse_req_t req, fuse_ino_t ino, bool urgent);
 /* Returns when each of those is answered. Requires: no more begin, and somebody leads their flush.
  */
 void reply_await_syncs(struct session *s);

@@ -8,7 +8,8 @@
 #include "../base/on_wait.h"
 #include "wake.h"
 
-#define COHORT_WAIT_NS 60000ull /* the longest wait for those whom the last round released */
+#define COHORT_WAIT_NS 60000ull  /* the longest wait for those whom the last round released */
+#define URGENT_WAIT_NS 200000ull /* ... for an urgent one, where one shared the last round */
 #define HOT_FLUSH_NS                                                                               \
     1000000000ull /* the log counts as synced often if two rounds were so close                    \
                    */
@@ -75,6 +76,7 @@ static void stand_in_line(struct store *s, struct store_writer *w)
     struct sync_state *y = s->sync;
     append(&y->first, &y->last, w);
     atomic_fetch_add(&y->waiting, 1);
+    atomic_fetch_add(&y->urgent, w->urgent);
     s->stats.sync_writers++;
 }
 
@@ -95,11 +97,17 @@ void sync_join(struct store *s, struct store_writer *w)
     }
 }
 
+static uint64_t at_most(uint64_t ns, uint64_t limit)
+{
+    return ns < limit ? ns : limit;
+}
+
 /* mu held. */
 static void note_gathering(struct store *s)
 {
-    uint64_t half = s->sync->flush_ns / 2;
-    s->sync->gather_ns = half < COHORT_WAIT_NS ? half : COHORT_WAIT_NS;
+    struct sync_state *y = s->sync;
+    y->gather_ns = y->awaits_urgent ? at_most(y->flush_ns, URGENT_WAIT_NS)
+                                    : at_most(y->flush_ns / 2, COHORT_WAIT_NS);
 }
 
 /* Ends the wait of everyone whom `upto` covers (with an error: of all) and hands the lead to the
@@ -109,7 +117,7 @@ static bool release(struct store *s, uint64_t upto, int error, struct store_writ
 {
     struct sync_state *y = s->sync;
     struct store_writer *w = y->first, *heir = NULL, *last_call = NULL;
-    int released = 0;
+    int released = 0, urgent = 0;
     y->first = y->last = NULL;
     while (w) {
         struct store_writer *next = w->next;
@@ -119,6 +127,7 @@ static bool release(struct store *s, uint64_t upto, int error, struct store_writ
                 heir = w;
         } else {
             released++;
+            urgent += w->urgent;
             if (w->done) {
                 w->status = error;
                 append(calls, &last_call, w);
@@ -129,7 +138,9 @@ static bool release(struct store *s, uint64_t upto, int error, struct store_writ
         w = next;
     }
     atomic_fetch_sub(&y->waiting, released);
+    atomic_fetch_sub(&y->urgent, urgent);
     y->cohort = released;
+    y->awaits_urgent = urgent > 0 && released > 1;
     note_gathering(s);
     y->led = y->first != NULL;
     if (heir)
@@ -236,19 +247,25 @@ int sync_now(struct store *s)
     return run_round(s, &upto);
 }
 
+static bool has_urgent(const struct sync_state *y)
+{
+    return atomic_load_explicit(&y->urgent, memory_order_relaxed) > 0;
+}
+
 /* Waits (polling: a timer's slack is longer than the wait) until `enough` stand in line or the time
- * is up. mu NOT held. */
+ * is up, or one is urgent. mu NOT held. */
 static void gather(struct store *s, int enough, uint64_t limit_ns)
 {
     uint64_t start = env_now_ns(s->env);
     while (atomic_load_explicit(&s->sync->waiting, memory_order_relaxed) < enough &&
-           env_now_ns(s->env) - start < limit_ns)
+           !has_urgent(s->sync) && env_now_ns(s->env) - start < limit_ns)
         sched_yield();
 }
 
 /* The pause before a round. Those whom the last round released come back one round late: a leader
- * who does not wait for them shares each round with only half of them. *enough: those who need not
- * be waited for longer. mu held, or to guess. */
+ * who does not wait for them shares each round with only half of them. And where an urgent one
+ * shared the last round, the next one is likely to come soon: it must not find a round under way
+ * that began without it. *enough: those who need not be waited for longer. mu held, or to guess. */
 static uint64_t gathering(struct store *s, int *enough)
 {
     struct sync_state *y = s->sync;
@@ -259,7 +276,11 @@ static uint64_t gathering(struct store *s, int *enough)
         return s->options.commit_delay_us * 1000ull;
     }
     *enough = cohort;
-    if (!s->options.cohort_wait || cohort <= 1 || waiting >= cohort)
+    if (has_urgent(y))
+        return 0;
+    if (s->options.cohort_wait && atomic_load_explicit(&y->awaits_urgent, memory_order_relaxed))
+        *enough = INT32_MAX;
+    else if (!s->options.cohort_wait || cohort <= 1 || waiting >= cohort)
         return 0;
     return atomic_load_explicit(&y->gather_ns, memory_order_relaxed);
 }
@@ -328,6 +349,8 @@ enum store_sync_need store_sync_needed(struct store *s)
     int waiting = atomic_load_explicit(&y->waiting, memory_order_relaxed), enough;
     if (waiting == 0 || atomic_load_explicit(&y->led, memory_order_relaxed))
         return STORE_SYNC_NONE;
+    if (has_urgent(y))
+        return STORE_SYNC_AT_ONCE;
     uint64_t limit = gathering(s, &enough);
     return limit == 0 || waiting >= enough || env_now_ns(s->env) - y->first_ns >= limit
                ? STORE_SYNC_NOW

@@ -25,6 +25,8 @@ struct sync_state {
     uint64_t last_round_ns;  /* when the last round began; guarded by mu */
     bool rounds_close;       /* the last two were close together; guarded by mu */
     atomic_uint_fast64_t gather_ns; /* how long who leads next may wait for company; under mu */
+    atomic_int urgent;              /* urgent ones that stand in line; written under mu */
+    atomic_bool awaits_urgent;      /* one shared the last round with others; written under mu */
     atomic_int cohort;              /* how many the last round released; written under mu */
     pthread_cond_t flushed;         /* a round ended */
 };

@@ -51,6 +51,12 @@ static void start(struct started *t, uint64_t sequence)
     store_sync_start(store, sequence, &t->w);
 }
 
+static void start_urgent(struct started *t)
+{
+    *t = (struct started){.w = {.done = note, .urgent = true}};
+    store_sync_start(store, 0, &t->w);
+}
+
 START_TEST(it_is_done_by_the_thread_that_runs_the_round)
 {
     struct started t;
@@ -157,6 +163,78 @@ START_TEST(the_next_round_waits_for_the_cohort_but_not_for_long)
         start(&t[i], 0);
     }
     ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_NOW); /* the last round had one only */
+    store_sync_run(store);
+}
+END_TEST
+
+START_TEST(an_urgent_one_waits_for_nobody)
+{
+    struct started t[4], urgent;
+    env_sim_set_sync_us(disk, 10000);
+    for (int i = 0; i < 4; i++) {
+        put("a");
+        start(&t[i], 0);
+    }
+    store_sync_run(store);
+    put("b");
+    start(&t[0], 0);
+    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_LATER);
+    start_urgent(&urgent);
+    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_AT_ONCE);
+    uint64_t syncs = env_sim_count(disk, SIM_SYNC);
+    store_sync_run(store);
+    ck_assert_uint_eq(env_sim_count(disk, SIM_SYNC), syncs + 1);
+    ck_assert_int_eq(t[0].calls, 1);
+    ck_assert_int_eq(urgent.calls, 1);
+    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_NONE);
+}
+END_TEST
+
+/* A round of an urgent one, and of `others`. */
+static void run_urgent_round(int others)
+{
+    struct started t[4], urgent;
+    put("a");
+    for (int i = 0; i < others; i++)
+        start(&t[i], 0);
+    start_urgent(&urgent);
+    store_sync_run(store);
+}
+
+START_TEST(behind_a_round_shared_with_an_urgent_one_the_next_one_of_those_is_waited_for)
+{
+    struct started t, urgent;
+    env_sim_set_sync_us(disk, 1000);
+    run_urgent_round(1);
+    put("b");
+    start(&t, 0);
+    env_sleep_us(disk, 150);
+    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_LATER);
+    start_urgent(&urgent);
+    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_AT_ONCE);
+    store_sync_run(store);
+
+    put("c");
+    start(&t, 0);
+    env_sleep_us(disk, 200); /* none comes */
+    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_NOW);
+    store_sync_run(store);
+    put("d");
+    start(&t, 0); /* none is expected any more */
+    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_NOW);
+    store_sync_run(store);
+}
+END_TEST
+
+/* One program alone, which syncs a file and its folder in turn, must not wait for itself. */
+START_TEST(behind_a_round_of_an_urgent_one_alone_none_is_waited_for)
+{
+    struct started t;
+    env_sim_set_sync_us(disk, 1000);
+    run_urgent_round(0);
+    put("b");
+    start(&t, 0);
+    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_NOW);
     store_sync_run(store);
 }
 END_TEST
@@ -301,6 +379,10 @@ int main(void)
     tcase_add_test(tc, a_thread_that_sleeps_for_a_sync_leads_for_those_started_too);
     tcase_add_test(tc, a_run_with_nothing_started_does_nothing);
     tcase_add_test(tc, the_next_round_waits_for_the_cohort_but_not_for_long);
+    tcase_add_test(tc, an_urgent_one_waits_for_nobody);
+    tcase_add_test(tc,
+                   behind_a_round_shared_with_an_urgent_one_the_next_one_of_those_is_waited_for);
+    tcase_add_test(tc, behind_a_round_of_an_urgent_one_alone_none_is_waited_for);
     tcase_add_test(tc, closing_leads_for_those_who_still_wait);
     tcase_add_test(tc, closing_serves_those_whom_a_flush_has_made_durable);
     tcase_add_test(tc, what_a_flush_has_made_durable_needs_no_fdatasync_of_the_log);
