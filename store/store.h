@@ -68,8 +68,9 @@ struct store_options {
     bool visible_when_durable; /* default false: true shows a sync write only after its sync */
     size_t
         zero_ahead_bytes; /* default 1 MiB: zeroes written ahead in a log that is synced; 0: off */
-    size_t log_window_bytes; /* default 256 KiB: short plain writes go into the log through mappings
-                                of so many bytes, where the disk's filesystem is known; 0: off */
+    size_t log_window_bytes; /* default 128 KiB: short plain writes go into the log through mappings
+                                of at most so many bytes, where the disk's filesystem is known; 0:
+                                off */
     size_t max_unsynced_bytes; /* default 32 MiB: plain writers wait for a running sync beyond it */
     uint64_t reserve_bytes;    /* kept for deletes on a full disk; 0: nothing; default
                                   STORE_RESERVE_AUTO: a compaction's worth (62 MiB with the other

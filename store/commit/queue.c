@@ -7,12 +7,7 @@
 #include "room.h"
 #include "sync.h"
 #include "wake.h"
-
-enum {
-    WINDOW_LONGEST = 4096, /* bytes of a record that goes through a window; and an eighth of it */
-    PLAIN_ZEROES = 64 << 10,
-    WINDOW_AFTER = 4, /* windows are used from a quarter of one behind the last sync on */
-};
+#include "window.h"
 
 /* The writers that are committed together: the queue from its front up to `last`. */
 struct group {
@@ -152,7 +147,7 @@ static int append_marked(struct store *s, const struct store_batch *batch)
 /* How the log is made ready for a group's record. */
 struct append_way {
     size_t zero_ahead; /* so many zeroes at a time; 0: none */
-    bool window;       /* without a system call */
+    size_t window;     /* not 0: without a system call; of such a size (window.h) */
 };
 
 /* The most that the batch takes in the log, with a mark. */
@@ -161,38 +156,14 @@ static size_t log_bytes_of(const struct store_batch *batch)
     return store_batch_bytes(batch) + store_batch_bytes(batch) / 1024 + 128;
 }
 
-/* A window does not pay for what is long: its zeroes would be written for nothing. Nor for few
- * bytes behind a sync. The sync has made each page fault again; and where the kernel keeps a file
- * in larger pieces than pages, a store into one lets the next sync write all of it. mu held. */
-static bool window_pays(const struct store *s, const struct group *g, size_t need)
-{
-    size_t size = s->options.log_window_bytes;
-    return size > 0 && !g->sync && need <= WINDOW_LONGEST && need <= size / 8 &&
-           s->sync->unsynced_bytes >= size / WINDOW_AFTER;
-}
-
-/* So many zeroes are written before the record, where there are too few. A log that is synced often
- * is longer than its records, so that a sync need not write its length. For plain records too long
- * for a window it is that many small pieces of the kernel's cache cost more than few large ones;
- * but not for few bytes behind a sync, which would write the zeroes out. mu held. */
-static size_t zeroes_for(const struct store *s, const struct group *g, size_t need)
-{
-    size_t hot = s->options.zero_ahead_bytes, plain = s->options.log_window_bytes;
-    if (sync_is_hot(s))
-        return need <= hot ? hot : 0;
-    if (plain > PLAIN_ZEROES)
-        plain = PLAIN_ZEROES;
-    return !g->sync && need <= plain / 2 && s->sync->unsynced_bytes >= plain / WINDOW_AFTER ? plain
-                                                                                            : 0;
-}
-
 /* mu held. */
 static struct append_way way_of(struct store *s, const struct group *g)
 {
     size_t need = log_bytes_of(g->batch);
     if (space_is_low(&s->space))
-        return (struct append_way){0, false};
-    return (struct append_way){zeroes_for(s, g, need), window_pays(s, g, need)};
+        return (struct append_way){0, 0};
+    size_t window = window_for(s, g->sync, need);
+    return (struct append_way){window ? 0 : zeroes_for(s, g->sync, need), window};
 }
 
 static int append_to_log(struct store *s, const struct store_batch *batch, struct append_way way)
@@ -201,7 +172,7 @@ static int append_to_log(struct store *s, const struct store_batch *batch, struc
     size_t need = log_bytes_of(batch);
     int rc = 0;
     if (way.window)
-        rc = log_use_window(log, need, s->options.log_window_bytes);
+        rc = log_use_window(log, need, way.window);
     else if (way.zero_ahead)
         rc = log_zero_ahead(log, need, way.zero_ahead);
     if (rc && !space_lacks(rc)) /* for the record itself there may be space */
@@ -232,7 +203,7 @@ static int append_whole(struct store *s, const struct group *g, struct append_wa
         if (!again)
             return rc;
         mark = space_mark(&s->space);
-        rc = append_to_log(s, g->batch, (struct append_way){0, false});
+        rc = append_to_log(s, g->batch, (struct append_way){0, 0});
     }
     return rc;
 }

@@ -27,7 +27,7 @@ void store_options_init(struct store_options *o)
         .commit_siblings = 5,
         .cohort_wait = true,
         .zero_ahead_bytes = 1u << 20,
-        .log_window_bytes = 256u << 10,
+        .log_window_bytes = 128u << 10,
         .max_unsynced_bytes = 32u << 20,
         .reserve_bytes = STORE_RESERVE_AUTO,
     };

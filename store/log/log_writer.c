@@ -130,11 +130,14 @@ static int write_zeroes(struct log_writer *w, uint64_t from, uint64_t upto)
     return rc;
 }
 
-/* Where `n` zeroes from `from` on end; with a whole piece, where that matters. */
-static uint64_t end_of_zeroes(uint64_t from, uint64_t n)
+/* Where about `n` zeroes from `from` on end, not before `least`; with a whole piece, where that
+ * matters. */
+static uint64_t end_of_zeroes(uint64_t from, uint64_t n, uint64_t least)
 {
-    uint64_t over = (from + n) % ZEROES;
-    return n < ZEROES || over == 0 ? from + n : from + n - over + ZEROES;
+    uint64_t end = from + n, over = end % ZEROES;
+    if (n < ZEROES || over == 0)
+        return end;
+    return end - over >= least ? end - over : end - over + ZEROES;
 }
 
 int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk)
@@ -143,7 +146,7 @@ int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk)
     uint64_t from = w->zeroed ? w->zeroed : w->end;
     if (from - w->end >= low)
         return 0;
-    uint64_t upto = end_of_zeroes(from, chunk);
+    uint64_t upto = end_of_zeroes(from, chunk, w->end + low);
     int rc = write_zeroes(w, from, upto);
     if (rc == 0)
         w->zeroed = upto;
@@ -170,11 +173,16 @@ static int next_window(struct log_writer *w, uint64_t need, uint64_t size)
     return 0;
 }
 
+bool log_window_holds(const struct log_writer *w, uint64_t need)
+{
+    return w->end + need <= w->window_end;
+}
+
 int log_use_window(struct log_writer *w, uint64_t need, uint64_t size)
 {
     int rc = 0;
     assert(need <= size);
-    if (!w->no_window && w->end + need > w->window_end)
+    if (!w->no_window && !log_window_holds(w, need))
         rc = next_window(w, need, size);
     w->use_window = w->window != NULL;
     return rc;

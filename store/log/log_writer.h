@@ -29,7 +29,7 @@ int log_append_pair(struct log_writer *w, struct slice before, struct slice reco
  * log can go on. Only for errors that leave known what the file holds (no space). */
 int log_undo(struct log_writer *w);
 /* Makes sure that at least `low` bytes behind the end are zeroes already on file; where not, writes
- * `chunk` bytes of them, or some more. What is there grows the file's size once for many records.
+ * about `chunk` bytes of them. What is there grows the file's size once for many records.
  * Whatever it fails with, the records are untouched, and appends may go on.
  * Requires: chunk >= low. */
 int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk);
@@ -38,6 +38,8 @@ int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk);
  * used up. Where none can be had the append is a pwrite. Errors: those of the zeroes, but not want
  * of space. Requires: need <= size. */
 int log_use_window(struct log_writer *w, uint64_t need, uint64_t size);
+/* An append of so many bytes needs no new window. */
+bool log_window_holds(const struct log_writer *w, uint64_t need);
 /* No append follows soon, or the file's end is about to be cut off. */
 void log_close_window(struct log_writer *w);
 /* Cuts off the zeroes (before a clean close). */

@@ -62,3 +62,11 @@ void *arena_take(struct arena *a, size_t n)
     a->left -= n;
     return p;
 }
+
+/* Chunks grow with what is held: those to come are counted as if they were as large as the next. */
+size_t arena_room(const struct arena *a, size_t limit)
+{
+    size_t held = atomic_load_explicit(&a->bytes, memory_order_relaxed);
+    size_t chunk = next_chunk_size(a);
+    return held > limit ? 0 : a->left + (limit - held) / chunk * chunk;
+}

@@ -19,5 +19,8 @@ void arena_init(struct arena *a);
 void arena_free(struct arena *a);
 /* `n` bytes at a multiple of 8, not cleared. */
 void *arena_take(struct arena *a, size_t n);
+/* About how many bytes may still be taken, in small pieces, before `bytes` is above `limit`. The
+ * thread that takes. */
+size_t arena_room(const struct arena *a, size_t limit);
 
 #endif

@@ -114,6 +114,16 @@ size_t memtable_bytes(const struct memtable *m)
     return atomic_load_explicit(&m->arena.bytes, memory_order_relaxed);
 }
 
+size_t memtable_used(const struct memtable *m)
+{
+    return memtable_bytes(m) - m->arena.left;
+}
+
+size_t memtable_room(const struct memtable *m, size_t limit)
+{
+    return arena_room(&m->arena, limit);
+}
+
 uint64_t memtable_count(const struct memtable *m)
 {
     return atomic_load_explicit(&m->count, memory_order_relaxed);

@@ -24,6 +24,10 @@ int memtable_get(struct memtable *m, struct slice key, uint64_t sequence, struct
 /* Over internal keys; holds a reference of its own. */
 struct iter *memtable_iter(struct memtable *m);
 size_t memtable_bytes(const struct memtable *m); /* memory held; any thread */
+/* Of those, what entries take; and about how much more they may take before memtable_bytes() is
+ * above `limit`. The writer's thread only. */
+size_t memtable_used(const struct memtable *m);
+size_t memtable_room(const struct memtable *m, size_t limit);
 uint64_t memtable_count(const struct memtable *m);
 
 #endif

@@ -88,6 +88,32 @@ START_TEST(a_small_memtable_takes_little_memory_and_a_large_one_little_more_than
 }
 END_TEST
 
+START_TEST(room_is_about_what_goes_in_before_the_limit)
+{
+    enum { LIMIT = 4 << 20, ENTRY = 200 };
+    char value[ENTRY] = "", key[32];
+    size_t end, room[3] = {0}, used[3] = {0};
+    for (int i = 0; memtable_bytes(mem) <= LIMIT; i++) {
+        for (int part = 1; part <= 3; part++) /* a quarter, a half, three quarters full */
+            if (room[part - 1] == 0 && memtable_used(mem) > (size_t)part * LIMIT / 4) {
+                used[part - 1] = memtable_used(mem);
+                room[part - 1] = memtable_room(mem, LIMIT);
+            }
+        int n = snprintf(key, sizeof key, "key%06d", i);
+        memtable_add(mem, (uint64_t)i, KEY_PUT, slice_of(key, (size_t)n),
+                     slice_of(value, sizeof value));
+    }
+    end = memtable_used(mem);
+    ck_assert_uint_eq(memtable_room(mem, LIMIT), 0);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_uint_lt(used[i] + room[i], end + (64 << 10));
+        ck_assert_uint_gt(used[i] + room[i], end - (64 << 10));
+    }
+    ck_assert_uint_lt(used[2] + room[2], end + 2 * ENTRY);
+    ck_assert_uint_gt(used[2] + room[2], end - 2 * ENTRY);
+}
+END_TEST
+
 /* ---- one thread */
 
 START_TEST(get_finds_the_newest_entry_at_or_below_the_sequence)
@@ -450,6 +476,7 @@ int main(void)
     tcase_add_test(tc, arena_pieces_are_aligned_and_apart);
     tcase_add_test(
         tc, a_small_memtable_takes_little_memory_and_a_large_one_little_more_than_its_entries);
+    tcase_add_test(tc, room_is_about_what_goes_in_before_the_limit);
     tcase_add_test(tc, get_finds_the_newest_entry_at_or_below_the_sequence);
     tcase_add_test(tc, get_does_not_take_a_neighbour);
     tcase_add_test(tc, keys_and_values_of_any_length_come_back);
