@@ -13,10 +13,6 @@
 #include "shadow.h"
 #include "table_output.h"
 
-#define OVERLAP_TABLES                                                                             \
-    10 /* an output may overlap so many tables' worth of grandparents: its own compaction stays    \
-          small */
-
 struct run {
     struct store *s;
     struct compaction *c;
@@ -98,7 +94,7 @@ static bool overlaps_enough(struct run *r, struct slice ikey)
             r->overlap += g->files[r->grandparent]->size;
         r->grandparent++;
     }
-    return r->overlap > OVERLAP_TABLES * (uint64_t)r->s->options.table_bytes;
+    return r->overlap > COMPACTION_OVERLAP_TABLES * (uint64_t)r->s->options.table_bytes;
 }
 
 /* A table ends between two user keys only: all versions of a key stay together. */
@@ -197,7 +193,7 @@ static void note_inputs(struct compaction *c, struct edit *e)
 static bool is_trivial(const struct store *s, const struct compaction *c)
 {
     return c->inputs[0].count == 1 && c->inputs[1].count == 0 && c->output_level > c->level &&
-           c->grandparents.bytes <= OVERLAP_TABLES * (uint64_t)s->options.table_bytes;
+           c->grandparents.bytes <= COMPACTION_OVERLAP_TABLES * (uint64_t)s->options.table_bytes;
 }
 
 static int install(struct store *s, struct edit *e)

@@ -31,10 +31,19 @@ struct compaction *compaction_of_range(struct store *s, int level, struct slice 
  * share keys with it), to be written anew in its place. NULL as above. */
 struct compaction *compaction_in_place(struct store *s, int level, struct slice from,
                                        struct slice to, bool *wait);
-/* Is there something for compaction_pick? */
+/* place.c: for a new table of these user keys, newer than all that is in tables. Where it may go
+ * deeper than level 0, the table goes into the result's output_level; that stands among the running
+ * compactions, so that none writes into its range, until compaction_end (behind the edit). NULL:
+ * level 0. The bytes of the keys stay until then. mu held. */
+struct compaction *compaction_place(struct store *s, struct slice smallest, struct slice largest);
+/* pick.c: Is there something for compaction_pick? */
 bool compaction_needed(struct store *s);
 /* It runs no more; frees it. mu is let go of meanwhile. */
 void compaction_end(struct store *s, struct compaction *c);
+
+#define COMPACTION_OVERLAP_TABLES                                                                  \
+    10 /* a table may overlap so many tables' worth of the level below its own: its own compaction \
+          stays small */
 
 /* compaction.c: mu held at entry and exit, let go of while it works. -ECANCELED when the store
  * closes; STORE_ECORRUPT just where an input cannot be read (damage.h): nothing was changed. */

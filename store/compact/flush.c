@@ -1,4 +1,4 @@
-/* Memtables into level-0 tables. */
+/* Memtables into tables: of level 0, or deeper where no table has their keys (place.c). */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -39,6 +39,23 @@ int flush_write_table(struct store *s, struct memtable *m, uint64_t number, stru
     if (rc == 0)
         rc = env_sync_dir(s->env, s->dir);
     table_output_end(&o, rc == 0);
+    return rc;
+}
+
+/* Puts the edit in force, with its table where that may go. mu held at entry and exit, let go of
+ * meanwhile. */
+static int install(struct store *s, struct edit *e)
+{
+    struct compaction *place = NULL;
+    if (e->added_count > 0) {
+        struct edit_file *f = &e->added[0];
+        place = compaction_place(s, key_user(buf_slice(&f->smallest)),
+                                 key_user(buf_slice(&f->largest)));
+        f->level = place ? place->output_level : 0;
+    }
+    int rc = set_apply(&s->versions, e);
+    if (place)
+        compaction_end(s, place);
     return rc;
 }
 
@@ -83,7 +100,7 @@ int flush_oldest(struct store *s)
     e.has_log_number = e.has_last_sequence = true;
     e.log_number = im.log_after;
     e.last_sequence = im.last_sequence;
-    rc = set_apply(&s->versions, &e);
+    rc = install(s, &e);
     if (rc && !s->versions.broken && e.added_count > 0)
         discard(s, number);
     if (rc)
@@ -97,8 +114,9 @@ int flush_oldest(struct store *s)
     forget_oldest(s);
     live_log_drop(s, im.log_after);
     pthread_mutex_unlock(&s->mu);
-    info_log(s, "flushed a memtable into table %llu of %llu bytes in %llu us",
+    info_log(s, "flushed a memtable into table %llu of %llu bytes in level %d in %llu us",
              (unsigned long long)number, (unsigned long long)(e.added_count ? e.added[0].size : 0),
+             e.added_count ? e.added[0].level : 0,
              (unsigned long long)(env_now_ns(s->env) - start) / 1000);
     pthread_mutex_lock(&s->mu);
 out:

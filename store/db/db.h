@@ -161,8 +161,9 @@ void background_stop(struct store *s, bool drain);
 
 /* compact/flush.c --------------------------------------------------------------------------------
  */
-/* Writes a memtable into a new level-0 table: creates, fills, syncs it and its directory entry, and
- * adds it to `e` (nothing where the memtable is empty). mu NOT held. */
+/* Writes a memtable into a new table (of level 0; the caller may say otherwise): creates, fills,
+ * syncs it and its directory entry, and adds it to `e` (nothing where the memtable is empty). mu
+ * NOT held. */
 int flush_write_table(struct store *s, struct memtable *m, uint64_t number, struct edit *e);
 
 #endif

@@ -81,10 +81,11 @@ static void put(int key, const char *value)
     MUST(store_put(store, key_of(key, room), slice_str(value), false) == 0, "%s", fail_text());
 }
 
-/* Two tables of level 0 with the same keys: their compaction has something to write. */
-static void two_tables(int from, int count)
+/* Tables with the same keys, two of them in level 0 (those before go deeper, where nothing is in
+ * the way): their compaction has something to write. */
+static void make_tables(int from, int count)
 {
-    for (int round = 0; round < 2; round++) {
+    for (int round = 0; round < 4; round++) {
         for (int i = 0; i < count; i++)
             put(from + i, round ? "new" : "old");
         MUST(store_flush(store) == 0, "%s", fail_text());
@@ -135,7 +136,7 @@ START_TEST(a_flush_waits_for_no_compaction)
     pthread_t thread;
     atomic_bool flushed = false;
     open_store(gate);
-    two_tables(0, 100);
+    make_tables(0, 100);
     start(&a, 0, 99);
     await_at_gate(1);
     put(50, "newest");
@@ -160,8 +161,8 @@ START_TEST(compactions_of_different_keys_run_side_by_side)
 {
     struct task a, b;
     open_store(gate);
-    two_tables(0, 100);
-    two_tables(1000, 100);
+    make_tables(0, 100);
+    make_tables(1000, 100);
     start(&a, 0, 99);
     start(&b, 1000, 1099);
     await_at_gate(2);
@@ -178,11 +179,11 @@ START_TEST(compactions_of_the_same_range_run_one_after_the_other)
 {
     struct task a, b;
     open_store(gate);
-    two_tables(0, 100);
-    two_tables(200, 100);
+    make_tables(0, 100);
+    make_tables(200, 100);
     start(&a, 0, 299);
     await_at_gate(1);
-    two_tables(120, 50);
+    make_tables(120, 50);
     start(&b, 120, 169);
     usleep(100000);
     ck_assert_int_eq(atomic_load(&at_gate), 1);

@@ -510,6 +510,11 @@ END_TEST
 
 START_TEST(a_compaction_that_fails_ends_writing_and_loses_nothing)
 {
+    open_store();
+    for (int i = 0; i < 100; i++)
+        put_big(i, 40);
+    flush(); /* so that there is something to merge with */
+    store_close(store);
     for (uint64_t k = 1; k < 40; k++) {
         open_store();
         for (int i = 0; i < 100; i++)

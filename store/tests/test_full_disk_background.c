@@ -156,7 +156,9 @@ START_TEST(store_flush_tries_a_flush_that_pauses_for_space_again)
 }
 END_TEST
 
-/* The compaction's table is the third that is made, the one behind it the flush's. */
+/* Two tables go to deeper levels, where nothing is in the way, two to level 0. The compaction's is
+ * the fifth that is made, the one behind it the flush's. */
+enum { BEFORE = 4, LAST_KEY = 30000 };
 static atomic_int tables_made;
 static atomic_bool let_compaction, let_flush;
 
@@ -168,7 +170,7 @@ static int two_gates(void *arg, enum sim_call call, const char *path)
     if (call != SIM_CREATE || name_parse(name ? name + 1 : path, &number) != NAME_TABLE)
         return 0;
     int n = atomic_fetch_add(&tables_made, 1) + 1;
-    while (n == 3 ? !atomic_load(&let_compaction) : n > 3 && !atomic_load(&let_flush))
+    while (n == BEFORE + 1 ? !atomic_load(&let_compaction) : n > BEFORE && !atomic_load(&let_flush))
         usleep(200);
     return 0;
 }
@@ -210,17 +212,18 @@ START_TEST(one_compactor_brings_deletes_down_from_a_full_level_0)
     ck_assert_int_eq(store_destroy(FULL_DIR, full.disk), 0);
     full_open();
     env_sim_set_hook(full.disk, two_gates, NULL);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < BEFORE; i++) {
         ck_assert_int_eq(full_put(0, false), 0);
+        ck_assert_int_eq(full_put(LAST_KEY, false), 0); /* whatever comes meets it */
         ck_assert_int_eq(store_flush(full.store), 0);
     }
-    await_tables_made(3);
+    await_tables_made(BEFORE + 1);
     int n = 10;
     do { /* six memtables for the flush, which is held */
         ck_assert_msg(full_put(n++, false) == 0, "%s", fail_text());
         store_get_stats(full.store, &stats);
-    } while (stats.switches < 2 + 6);
-    await_tables_made(4);
+    } while (stats.switches < BEFORE + 6);
+    await_tables_made(BEFORE + 2);
     env_space(full.disk, FULL_DIR, &space);
     env_sim_set_capacity(full.disk, space.total - space.available + 100 * KB);
     env_sim_set_hook(full.disk, full_strike, &no_log);
