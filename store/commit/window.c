@@ -13,7 +13,8 @@ enum {
     PART = 8,       /* a window has at least such a part of the option's bytes: a smaller one costs
                        more than the calls it saves */
     BEHIND = 2, /* they are used from such a part of the option's bytes behind the last sync on */
-    SHARE = 4,  /* what is zeroed is at most such a part of what was written since then */
+    SHARE = 4,  /* what is zeroed is at most such a part of what was written since then, and into
+                   this log */
 };
 
 /* A window does not pay for what is long: its zeroes would be written for nothing. Nor for few
@@ -41,7 +42,8 @@ size_t window_for(const struct store *s, bool sync, size_t need)
         return 0;
     if (log_window_holds(&s->log->writer, need))
         return size; /* none will be opened */
-    uint64_t few = s->sync->unsynced_bytes / SHARE, rest = rest_of_log(s);
+    uint64_t since = s->sync->unsynced_bytes, in_log = s->log->writer.end;
+    uint64_t few = (since < in_log ? since : in_log) / SHARE, rest = rest_of_log(s);
     few = rest < few ? rest : few;
     if (few < size / PART)
         return size / PART;
