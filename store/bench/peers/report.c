@@ -150,7 +150,8 @@ struct report *report_open(const struct settings *s)
     say(r,
         "Medians; a ratio is ours / theirs in the same round: median (lowest to highest). CPU: "
         "microseconds an operation,\nall threads; disk: bytes written for each byte put, until "
-        "closed and opened again; space of the folder and peak memory in MiB. max us of waits: the longest that a "
+        "closed and opened again; space of the folder and peak memory in MiB. max us of waits: the "
+        "longest that a "
         "put "
         "was held up.\n\n%-16s %-8s %11s %8s %8s %8s %8s "
         "%6s %7s %6s  %s\n",
