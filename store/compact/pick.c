@@ -16,12 +16,25 @@ static double limit_of(const struct store *s, int level)
     return limit;
 }
 
-static double score_of(const struct store *s, int level)
+/* Bytes of a level that compactions under way take out of it. */
+static uint64_t leaving(struct store *s, int level)
+{
+    uint64_t bytes = 0;
+    for (const struct compaction *r = background_running(s); r; r = r->next)
+        if (r->level == level && r->output_level > level)
+            bytes += r->inputs[0].bytes;
+    return bytes;
+}
+
+/* What is on its way out counts no more, or two threads would empty a level further than it needs:
+ * the fuller it is, the less of the next level each of its tables meets. */
+static double score_of(struct store *s, int level)
 {
     const struct version_level *l = &s->versions.current->level[level];
     if (level == 0)
         return (double)l->count / s->options.l0_compact;
-    return (double)l->bytes / limit_of(s, level);
+    uint64_t leaves = leaving(s, level); /* also what has just left, until compaction_end */
+    return l->bytes > leaves ? (double)(l->bytes - leaves) / limit_of(s, level) : 0;
 }
 
 /* What is too much in a level goes into the next one, and may be too much there. */
@@ -200,7 +213,40 @@ void compaction_end(struct store *s, struct compaction *c)
 
 /* ---- the choice */
 
-/* Round-robin: from the first table behind the level's compact pointer on. */
+enum { CHOICE = 8 };
+
+/* Bytes of the next level that this table's compaction writes anew, for each of its own. */
+static double price_of(struct store *s, int level, const struct table_file *f)
+{
+    struct table_file **files = NULL;
+    int n = version_overlapping(s->versions.current, level + 1, key_user(buf_slice(&f->smallest)),
+                                key_user(buf_slice(&f->largest)), &files);
+    uint64_t bytes = 0;
+    for (int i = 0; i < n; i++)
+        bytes += files[i]->size;
+    free(files);
+    return (double)bytes / (double)(f->size + 1);
+}
+
+/* Of the next few tables from `start` on the one that costs least. Few, so that the turn still goes
+ * through all keys: what is passed over comes up again in the next one. */
+static int cheapest(struct store *s, int level, int start)
+{
+    const struct version_level *l = &s->versions.current->level[level];
+    int best = start;
+    double price = -1;
+    for (int i = 0; i < l->count && i < CHOICE; i++) {
+        int at = (start + i) % l->count;
+        double p = price_of(s, level, l->files[at]);
+        if (!l->files[at]->busy && !l->files[at]->unreadable && (price < 0 || p < price)) {
+            price = p;
+            best = at;
+        }
+    }
+    return best;
+}
+
+/* Round-robin: from the level's compact pointer on; behind level 0 the cheapest of those next. */
 static struct compaction *pick_in_level(struct store *s, int level)
 {
     const struct version_level *l = &s->versions.current->level[level];
@@ -209,6 +255,8 @@ static struct compaction *pick_in_level(struct store *s, int level)
     while (level > 0 && pointer->len > 0 && start < l->count &&
            ikey_compare(buf_slice(&l->files[start]->largest), buf_slice(pointer)) <= 0)
         start++;
+    if (level > 0 && l->count > 0)
+        start = cheapest(s, level, start % l->count);
     for (int i = 0; i < l->count; i++) {
         const struct table_file *f = l->files[(start + i) % l->count];
         bool blocked;
@@ -225,7 +273,7 @@ static struct compaction *pick_in_level(struct store *s, int level)
 /* Which of two levels comes first. Where a compaction has failed for want of space the deeper one:
  * it needs less at a time, often only a new place in the MANIFEST, and what it moves away level 0
  * does not have to write anew. */
-static bool comes_before(const struct store *s, int level, int other)
+static bool comes_before(struct store *s, int level, int other)
 {
     return s->compaction_lacks_space ? level > other : score_of(s, level) > score_of(s, other);
 }

@@ -194,6 +194,89 @@ START_TEST(compactions_of_the_same_range_run_one_after_the_other)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- what they cost */
+
+/* `count` keys from `from` on in one more table, with values of `len` bytes. */
+static void add_table(int from, int count, size_t len)
+{
+    char *value = mem_zalloc(len + 1);
+    memset(value, 'v', len);
+    for (int i = 0; i < count; i++)
+        put(from + i, value);
+    MUST(store_flush(store) == 0, "%s", fail_text());
+    free(value);
+}
+
+static struct store_stats stats(void)
+{
+    struct store_stats st;
+    store_get_stats(store, &st);
+    return st;
+}
+
+static atomic_int tables_made;
+
+/* Compactions stop at the gate: here that is who makes a table behind the eighth. */
+static int gate_behind_eight(void *arg, enum sim_call call, const char *path)
+{
+    (void)arg;
+    if (call != SIM_CREATE || !is_table(path) || atomic_fetch_add(&tables_made, 1) < 8)
+        return 0;
+    atomic_fetch_add(&at_gate, 1);
+    while (!atomic_load(&gate_open))
+        usleep(200);
+    atomic_fetch_sub(&at_gate, 1);
+    return 0;
+}
+
+/* One table of four is too much for level 1: while it is on its way out no other has to go. */
+START_TEST(a_second_thread_does_not_empty_a_level_further_than_it_needs)
+{
+    options.table_bytes = 32 << 10;
+    options.level_base_bytes = 70000;
+    options.compaction_threads = 2;
+    atomic_store(&tables_made, 0);
+    open_store(gate_behind_eight);
+    for (int level = 2; level > 0; level--)
+        for (int i = 0; i < 4; i++)
+            add_table(100 * i, 20, 1000);
+    ck_assert_int_eq(stats().level_files[2], 4);
+    ck_assert_int_eq(stats().level_files[1], 4);
+    await_at_gate(1);
+    usleep(50000);
+    ck_assert_int_eq(atomic_load(&at_gate), 1);
+    atomic_store(&gate_open, true);
+    for (int i = 0; i < PATIENCE && stats().compactions < 1; i++)
+        usleep(1000);
+    usleep(20000);
+    ck_assert_int_eq(stats().level_files[1], 3);
+    ck_assert_uint_eq(stats().compactions, 1);
+}
+END_TEST
+
+START_TEST(the_table_that_meets_least_of_the_next_level_goes_first)
+{
+    char room[16];
+    options.table_bytes = 32 << 10;
+    options.level_base_bytes = 45000;
+    open_store(NULL);
+    for (int i = 0; i < 3; i++)
+        add_table(10 * i, 10, 1000);
+    add_table(50, 10, 10);
+    ck_assert_int_eq(stats().level_files[2], 4);
+    add_table(0, 30, 1000);  /* meets three tables */
+    add_table(50, 10, 3000); /* meets a small one; now level 1 has too much */
+    for (int i = 0; i < PATIENCE && stats().compactions < 1; i++)
+        usleep(1000);
+    usleep(20000);
+    ck_assert_int_eq(stats().level_files[1], 1);
+    pthread_mutex_lock(&store->mu);
+    struct slice first = key_user(buf_slice(&store->versions.current->level[1].files[0]->smallest));
+    ck_assert(slice_equal(first, key_of(0, room)));
+    pthread_mutex_unlock(&store->mu);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- at random */
 
 static bool meet(const struct compaction *a, const struct compaction *b)
@@ -278,6 +361,8 @@ int main(void)
     tcase_add_test(tc, a_flush_waits_for_no_compaction);
     tcase_add_test(tc, compactions_of_different_keys_run_side_by_side);
     tcase_add_test(tc, compactions_of_the_same_range_run_one_after_the_other);
+    tcase_add_test(tc, a_second_thread_does_not_empty_a_level_further_than_it_needs);
+    tcase_add_test(tc, the_table_that_meets_least_of_the_next_level_goes_first);
     tcase_add_test(tc, no_two_compactions_are_ever_in_each_others_way);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

@@ -216,6 +216,20 @@ static bool widen(const struct table_file *f, struct slice *from, struct slice *
     return wider;
 }
 
+/* Not level 0: the first file that does not end before `from`. */
+static int first_behind(const struct version_level *l, struct slice from)
+{
+    int low = 0, high = l->count;
+    while (from.data && low < high) {
+        int middle = low + (high - low) / 2;
+        if (slice_compare(largest_user(l->files[middle]), from) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 int version_overlapping(struct version *v, int level, struct slice from, struct slice to,
                         struct table_file ***files)
 {
@@ -228,11 +242,14 @@ int version_overlapping(struct version *v, int level, struct slice from, struct 
                 again = true;
     }
     int n = 0;
-    for (int i = 0; i < l->count; i++)
+    for (int i = level > 0 ? first_behind(l, from) : 0; i < l->count; i++) {
         if (meets(l->files[i], from, to)) {
             *files = mem_realloc(*files, (size_t)(n + 1) * sizeof **files);
             (*files)[n++] = l->files[i];
+        } else if (level > 0) {
+            break;
         }
+    }
     return n;
 }
 
