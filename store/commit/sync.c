@@ -9,7 +9,7 @@
 #include "wake.h"
 
 #define COHORT_WAIT_NS 60000ull  /* the longest wait for those whom the last round released */
-#define URGENT_WAIT_NS 200000ull /* ... for an urgent one, where one shared the last round */
+#define URGENT_WAIT_NS 200000ull /* ... for an urgent one, where the last round had one */
 #define HOT_FLUSH_NS                                                                               \
     1000000000ull /* the log counts as synced often if two rounds were so close                    \
                    */
@@ -74,6 +74,7 @@ static bool is_over(struct store *s, uint64_t target, int *status)
 static void stand_in_line(struct store *s, struct store_writer *w)
 {
     struct sync_state *y = s->sync;
+    y->crowded |= y->led || y->first;
     append(&y->first, &y->last, w);
     atomic_fetch_add(&y->waiting, 1);
     atomic_fetch_add(&y->urgent, w->urgent);
@@ -140,7 +141,9 @@ static bool release(struct store *s, uint64_t upto, int error, struct store_writ
     atomic_fetch_sub(&y->waiting, released);
     atomic_fetch_sub(&y->urgent, urgent);
     y->cohort = released;
-    y->awaits_urgent = urgent > 0 && released > 1;
+    y->awaits_urgent = urgent > 0 && y->crowded;
+    if (urgent > 0)
+        y->crowded = false;
     note_gathering(s);
     y->led = y->first != NULL;
     if (heir)
@@ -263,9 +266,10 @@ static void gather(struct store *s, int enough, uint64_t limit_ns)
 }
 
 /* The pause before a round. Those whom the last round released come back one round late: a leader
- * who does not wait for them shares each round with only half of them. And where an urgent one
- * shared the last round, the next one is likely to come soon: it must not find a round under way
- * that began without it. *enough: those who need not be waited for longer. mu held, or to guess. */
+ * who does not wait for them shares each round with only half of them. And where the last round had
+ * an urgent one, of a crowd, the next one is likely to come soon: it must not find a round under
+ * way that began without it. *enough: those who need not be waited for longer. mu held, or to
+ * guess. */
 static uint64_t gathering(struct store *s, int *enough)
 {
     struct sync_state *y = s->sync;

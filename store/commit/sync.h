@@ -26,9 +26,10 @@ struct sync_state {
     bool rounds_close;       /* the last two were close together; guarded by mu */
     atomic_uint_fast64_t gather_ns; /* how long who leads next may wait for company; under mu */
     atomic_int urgent;              /* urgent ones that stand in line; written under mu */
-    atomic_bool awaits_urgent;      /* one shared the last round with others; written under mu */
-    atomic_int cohort;              /* how many the last round released; written under mu */
-    pthread_cond_t flushed;         /* a round ended */
+    bool crowded; /* since the last urgent one some came while others waited; guarded by mu */
+    atomic_bool awaits_urgent; /* the last round had an urgent one, of a crowd; written under mu */
+    atomic_int cohort;         /* how many the last round released; written under mu */
+    pthread_cond_t flushed;    /* a round ended */
 };
 
 struct sync_state *sync_new(uint64_t durable);
