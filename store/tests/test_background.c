@@ -32,15 +32,20 @@ static bool is_table(const char *path)
     return len > 4 && strcmp(path + len - 4, ".ldb") == 0;
 }
 
+static void stand_at_gate(void)
+{
+    atomic_fetch_add(&at_gate, 1);
+    while (!atomic_load(&gate_open))
+        usleep(200);
+    atomic_fetch_sub(&at_gate, 1);
+}
+
 static int gate(void *arg, enum sim_call call, const char *path)
 {
     (void)arg;
     if (!held_here || call != SIM_CREATE || !is_table(path))
         return 0;
-    atomic_fetch_add(&at_gate, 1);
-    while (!atomic_load(&gate_open))
-        usleep(200);
-    atomic_fetch_sub(&at_gate, 1);
+    stand_at_gate();
     return 0;
 }
 
@@ -222,10 +227,7 @@ static int gate_behind_eight(void *arg, enum sim_call call, const char *path)
     (void)arg;
     if (call != SIM_CREATE || !is_table(path) || atomic_fetch_add(&tables_made, 1) < 8)
         return 0;
-    atomic_fetch_add(&at_gate, 1);
-    while (!atomic_load(&gate_open))
-        usleep(200);
-    atomic_fetch_sub(&at_gate, 1);
+    stand_at_gate();
     return 0;
 }
 

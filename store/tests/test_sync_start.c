@@ -140,10 +140,9 @@ START_TEST(a_run_with_nothing_started_does_nothing)
 }
 END_TEST
 
-/* After a round that released several, their return is worth a short wait. */
-START_TEST(the_next_round_waits_for_the_cohort_but_not_for_long)
+/* A round that releases four, and the first of them again. */
+static void return_from_a_cohort(struct started t[4])
 {
-    struct started t[4];
     env_sim_set_sync_us(disk, 10000);
     for (int i = 0; i < 4; i++) {
         put("a");
@@ -153,6 +152,13 @@ START_TEST(the_next_round_waits_for_the_cohort_but_not_for_long)
     put("b");
     start(&t[0], 0);
     ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_LATER);
+}
+
+/* After a round that released several, their return is worth a short wait. */
+START_TEST(the_next_round_waits_for_the_cohort_but_not_for_long)
+{
+    struct started t[4];
+    return_from_a_cohort(t);
     env_sleep_us(disk, 30); /* by the disk's clock */
     ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_LATER);
     env_sleep_us(disk, 30);
@@ -170,15 +176,7 @@ END_TEST
 START_TEST(an_urgent_one_waits_for_nobody)
 {
     struct started t[4], urgent;
-    env_sim_set_sync_us(disk, 10000);
-    for (int i = 0; i < 4; i++) {
-        put("a");
-        start(&t[i], 0);
-    }
-    store_sync_run(store);
-    put("b");
-    start(&t[0], 0);
-    ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_LATER);
+    return_from_a_cohort(t);
     start_urgent(&urgent);
     ck_assert_int_eq(store_sync_needed(store), STORE_SYNC_AT_ONCE);
     uint64_t syncs = env_sim_count(disk, SIM_SYNC);
