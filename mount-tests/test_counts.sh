@@ -78,5 +78,5 @@ calls $n "pwrite64 0.2" create unlink-empty
 calls $n "pwrite64 1.1" overwrite
 # what is removed is collected: no thread wakes for each (how many are collected depends on how fast they come)
 least=0.5 calls $n "pwrite64 1.1" create4k unlink
-calls $((n / 4)) "fdatasync 1 pwrite64 1" append+fsync
+calls $((n / 4)) "fdatasync 1 pwrite64 1.1" append+fsync
 done_testing
