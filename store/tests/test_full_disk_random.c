@@ -18,6 +18,33 @@ static uint64_t iterations(uint64_t by_default)
     return sim_env_number("ITERATIONS", by_default);
 }
 
+/* For some seconds: a flush that found no space may pause. */
+static void commit_with_space_again(struct history *h, const char *what)
+{
+    int rc = -ENOSPC;
+    for (int i = 0; rc == -ENOSPC && i < 3000; i++) {
+        rc = history_commit(h, full.store, 0, true);
+        if (rc)
+            usleep(1000);
+    }
+    MUST(rc == 0, "%s: with space again: %s", what, fail_text());
+}
+
+/* A store opened from a copy of the disk has what was promised. */
+static void check_after_a_cut(struct history *h, enum sim_survival how, uint64_t seed,
+                              const char *what)
+{
+    struct env *copy = env_sim_cut_copy(full.disk);
+    struct store_options with = full.options;
+    struct store *s;
+    env_sim_survive(copy, how, seed);
+    with.env = copy;
+    MUST(store_open(FULL_DIR, &with, &s) == 0, "%s: open: %s", what, fail_text());
+    history_check(h, s, history_acked_sync(h), what);
+    store_close(s);
+    env_sim_free(copy);
+}
+
 /* Space comes and goes while two threads' histories grow; the store is never opened again, and each
  * look at a copy of its disk finds all that was promised. */
 static void come_and_go(uint64_t seed)
@@ -39,23 +66,9 @@ static void come_and_go(uint64_t seed)
                 break;
         }
         MUST(store_background_error(full.store) == 0, "%s: %s", what, fail_text());
-        struct env *copy = env_sim_cut_copy(full.disk);
-        struct store_options with = full.options;
-        struct store *s;
-        env_sim_survive(copy, sim_chance(&r, 50) ? SIM_RANDOM : SIM_LOSE_ALL, seed);
-        with.env = copy;
-        MUST(store_open(FULL_DIR, &with, &s) == 0, "%s: open: %s", what, fail_text());
-        history_check(&h, s, history_acked_sync(&h), what);
-        store_close(s);
-        env_sim_free(copy);
+        check_after_a_cut(&h, sim_chance(&r, 50) ? SIM_RANDOM : SIM_LOSE_ALL, seed, what);
         env_sim_set_capacity(full.disk, 0);
-        int rc = -ENOSPC;
-        for (int i = 0; rc == -ENOSPC && i < 3000; i++) {
-            rc = history_commit(&h, full.store, 0, true);
-            if (rc)
-                usleep(1000);
-        }
-        MUST(rc == 0, "%s: with space again: %s", what, fail_text());
+        commit_with_space_again(&h, what);
     }
     history_check(&h, full.store, history_acked(&h), what);
     int rc = store_close(full.store);
@@ -114,23 +127,9 @@ static void lack_space_for_a_while(uint64_t seed, uint64_t skip, uint64_t length
     }
     env_sim_set_hook(full.disk, NULL, NULL);
     MUST(store_background_error(full.store) == 0, "%s: %s", what, fail_text());
-    int rc = -ENOSPC;
-    for (int i = 0; rc == -ENOSPC && i < 3000; i++) {
-        rc = history_commit(&h, full.store, 0, true);
-        if (rc)
-            usleep(1000);
-    }
-    MUST(rc == 0, "%s: with space again: %s", what, fail_text());
+    commit_with_space_again(&h, what);
     history_check(&h, full.store, history_acked(&h), what);
-    struct env *copy = env_sim_cut_copy(full.disk);
-    struct store_options with = full.options;
-    struct store *s;
-    env_sim_survive(copy, SIM_LOSE_ALL, seed);
-    with.env = copy;
-    MUST(store_open(FULL_DIR, &with, &s) == 0, "%s: open: %s", what, fail_text());
-    history_check(&h, s, history_acked_sync(&h), what);
-    store_close(s);
-    env_sim_free(copy);
+    check_after_a_cut(&h, SIM_LOSE_ALL, seed, what);
     history_free(&h);
     free(what);
 }
