@@ -271,14 +271,16 @@ int room_switch_now(struct store *s)
     return force_switch(s, ROOM_SWITCH_NOW);
 }
 
-/* A flush that found no space and pauses is tried now; returns when that has ended. */
+/* A flush that found no space is tried now; returns when a try has ended that began later than
+ * this. */
 static void await_flush_try(struct store *s)
 {
     pthread_mutex_lock(&s->mu);
-    uint64_t tries = s->flush_tries;
-    background_retry(s);
-    while (s->flush_lacks_space && s->flush_tries == tries && !s->background_error)
+    uint64_t begun = s->flushes_begun;
+    while (s->flush_lacks_space && s->flushes_ended <= begun && !s->background_error) {
+        background_retry(s);
         pthread_cond_wait(&s->background_changed, &s->mu);
+    }
     pthread_mutex_unlock(&s->mu);
 }
 

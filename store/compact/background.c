@@ -133,8 +133,9 @@ static void *flush_thread(void *arg)
     for (;;) {
         if (s->immutable_count > 0 && !s->background_error && (!b->stop || b->drain)) {
             unsigned long long mark = space_mark(&s->space);
+            s->flushes_begun++;
             int rc = flush_oldest(s);
-            s->flush_tries++;
+            s->flushes_ended++;
             enum outcome outcome = outcome_of(s, rc, mark, "flush");
             s->compaction_stuck = false; /* with one table more it is to be seen anew */
             s->flush_lacks_space = outcome == LATER_TRY;

@@ -9,14 +9,15 @@ int store_flush(struct store *s)
     uint64_t written = atomic_load(&s->last_sequence); /* what comes later is not waited for */
     int rc = room_switch_at_last(s);
     pthread_mutex_lock(&s->mu);
-    uint64_t tries = s->flush_tries;
-    background_retry(s);
+    uint64_t begun = s->flushes_begun;
     while (rc == 0 && s->immutable_count > 0 && s->immutables[0].first_sequence <= written) {
         rc = s->background_error;
-        if (rc == 0 && s->flush_lacks_space && s->flush_tries > tries)
+        if (rc == 0 && s->flush_lacks_space && s->flushes_ended > begun)
             rc = -ENOSPC;
-        if (rc == 0)
+        if (rc == 0) {
+            background_retry(s); /* it may pause, or end without space and pause then */
             pthread_cond_wait(&s->background_changed, &s->mu);
+        }
     }
     pthread_mutex_unlock(&s->mu);
     return rc ? store_recall_error(s, rc) : 0;

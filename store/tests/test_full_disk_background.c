@@ -156,6 +156,54 @@ START_TEST(store_flush_tries_a_flush_that_pauses_for_space_again)
 }
 END_TEST
 
+/* A flush that began without space and ends once there is some: what is asked for meanwhile is not
+ * refused for it. */
+static atomic_bool last_try, flush_is_held, let_go;
+
+static int hold_last_try(void *arg, enum sim_call call, const char *path)
+{
+    (void)arg;
+    const char *name = strrchr(path, '/');
+    uint64_t number;
+    if (call != SIM_CREATE || name_parse(name ? name + 1 : path, &number) != NAME_TABLE ||
+        !atomic_load(&last_try))
+        return 0;
+    atomic_store(&flush_is_held, true);
+    while (!atomic_load(&let_go))
+        usleep(200);
+    return atomic_exchange(&last_try, false) ? -ENOSPC : 0;
+}
+
+static void *let_go_later(void *arg)
+{
+    usleep(50000);
+    atomic_store(&let_go, true);
+    return arg;
+}
+
+START_TEST(a_flush_that_began_without_space_is_tried_again_for_who_asks_later)
+{
+    struct full_target t;
+    pthread_t later;
+    ck_assert_int_eq(store_close(full.store), 0);
+    full.options.reserve_bytes = 0; /* else there is always somebody who tries again */
+    full_open();
+    int n = fill_up_to_a_long_pause(&t);
+    atomic_store(&last_try, true);
+    env_sim_set_hook(full.disk, hold_last_try, NULL);
+    while (!atomic_load(&flush_is_held))
+        usleep(1000);
+    pthread_create(&later, NULL, let_go_later, NULL);
+    int rc = _i ? store_flush(full.store) : store_close(full.store);
+    ck_assert_msg(rc == 0, "%s", fail_text());
+    pthread_join(later, NULL);
+    ck_assert(!atomic_load(&last_try));
+    if (_i == 0)
+        full_open();
+    full_must_have(full.store, 0, n);
+}
+END_TEST
+
 /* Two tables go to deeper levels, where nothing is in the way, two to level 0. The compaction's is
  * the fifth that is made, the one behind it the flush's. */
 enum { BEFORE = 4, LAST_KEY = 30000 };
@@ -350,6 +398,8 @@ int main(void)
                         a_sync_without_a_batch_succeeds_where_a_put_beside_it_finds_no_space, 0, 4);
     tcase_add_test(background, closing_tries_a_flush_that_pauses_for_space_again);
     tcase_add_test(background, store_flush_tries_a_flush_that_pauses_for_space_again);
+    tcase_add_loop_test(background,
+                        a_flush_that_began_without_space_is_tried_again_for_who_asks_later, 0, 2);
     tcase_add_loop_test(background, one_compactor_brings_deletes_down_from_a_full_level_0, 0, 2);
     tcase_add_test(background, deletes_that_cannot_be_brought_down_are_tried_with_pauses);
     tcase_add_test(background, a_manifest_record_without_space_is_tried_again);
