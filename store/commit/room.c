@@ -103,30 +103,26 @@ void room_pay(struct store *s, size_t bytes)
 
 /* ---- room */
 
-/* A full memtable becomes immutable, an empty one and a new log take over. mu held, let go of while
- * the log file is made: nobody else can switch, since only the leader comes here. */
+/* A full memtable becomes immutable, an empty one and a new log take over. mu held, let go of
+ * meanwhile: nobody else can switch, since only the leader comes here. */
 static int switch_memtable(struct store *s)
 {
-    uint64_t number = set_new_number(&s->versions);
-    int rc = 0;
-    pthread_mutex_unlock(&s->mu);
-    about_to_wait();
-    struct live_log *log = live_log_create(s, number, &rc);
-    struct memtable *mem = memtable_new();
-    if (rc == 0)
-        log_close_window(&s->log->writer);
-    pthread_mutex_lock(&s->mu);
+    int rc;
+    struct live_log *log = live_log_next(s, &rc);
     if (rc) {
-        memtable_unref(mem);
         if (!space_lacks(rc))
             store_set_error(s, rc, "new log");
         return rc;
     }
+    pthread_mutex_unlock(&s->mu);
+    struct memtable *mem = memtable_new();
+    log_close_window(&s->log->writer);
+    pthread_mutex_lock(&s->mu);
     s->immutables =
         mem_realloc(s->immutables, (size_t)(s->immutable_count + 1) * sizeof *s->immutables);
     s->immutables[s->immutable_count++] = (struct immutable){
         .mem = s->mem,
-        .log_after = number,
+        .log_after = log->number,
         .first_sequence = s->switched_sequence + 1,
         .last_sequence = atomic_load_explicit(&s->last_sequence, memory_order_relaxed),
     };

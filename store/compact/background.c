@@ -130,11 +130,14 @@ static void *flush_thread(void *arg)
     struct background *b = s->background;
     unsigned pause_ms = 0;
     pthread_mutex_lock(&s->mu);
+    live_log_prepare(s);
     for (;;) {
         if (s->immutable_count > 0 && !s->background_error && (!b->stop || b->drain)) {
             unsigned long long mark = space_mark(&s->space);
+            live_log_prepare(s); /* the switch took the last one */
             s->flushes_begun++;
             int rc = flush_oldest(s);
+            live_log_prepare(s); /* before those who wait for room switch again */
             s->flushes_ended++;
             enum outcome outcome = outcome_of(s, rc, mark, "flush");
             s->compaction_stuck = false; /* with one table more it is to be seen anew */

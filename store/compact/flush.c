@@ -89,6 +89,9 @@ int flush_oldest(struct store *s)
     struct immutable im = s->immutables[0];
     struct edit e;
     uint64_t number = set_new_number(&s->versions), start = env_now_ns(s->env);
+    struct live_log *spare = s->spare;
+    if (spare)
+        spare->refs++;
     edit_init(&e);
     pthread_mutex_unlock(&s->mu);
     int rc = flush_write_table(s, im.mem, number, &e);
@@ -97,6 +100,8 @@ int flush_oldest(struct store *s)
     pthread_mutex_lock(&s->mu);
     if (rc)
         goto out;
+    if (spare && e.added_count > 0)
+        spare->entry_synced = true; /* with the table's */
     e.has_log_number = e.has_last_sequence = true;
     e.log_number = im.log_after;
     e.last_sequence = im.last_sequence;
@@ -120,6 +125,8 @@ int flush_oldest(struct store *s)
              (unsigned long long)(env_now_ns(s->env) - start) / 1000);
     pthread_mutex_lock(&s->mu);
 out:
+    if (spare)
+        live_log_unref(s, spare);
     edit_free(&e);
     return rc;
 }

@@ -99,9 +99,12 @@ struct store {
     struct commit_queue *queue;
     struct sync_state *sync;
     struct room *room;
-    struct live_log *logs; /* oldest first; guarded by mu */
-    struct live_log *log;  /* the newest: appended to by the commit leader, who alone changes the
-                              pointer, under mu */
+    struct live_log *logs;  /* oldest first; guarded by mu */
+    struct live_log *log;   /* the newest: appended to by the commit leader, who alone changes the
+                               pointer, under mu */
+    struct live_log *spare; /* an empty one, not in the list, for the next switch; or NULL; guarded
+                               by mu, made by the flusher */
+    bool spare_comes;       /* it is just being made; guarded by mu */
 
     /* the info log */
     struct env_file *info_file;
@@ -133,6 +136,15 @@ int store_recall_error(struct store *s, int code);
  */
 /* Creates a log file (mu NOT held); NULL and *rc on error. */
 struct live_log *live_log_create(struct store *s, uint64_t number, int *rc);
+/* Creates the spare where there is none, so that no writer waits for the disk to make a file. No
+ * error: where none can be had the switch makes its own, or fails. Only the flusher. mu held at
+ * entry and exit, let go of meanwhile. */
+void live_log_prepare(struct store *s);
+/* The spare, or else a new log; NULL and *rc on error. mu held at entry and exit, let go of
+ * meanwhile. */
+struct live_log *live_log_next(struct store *s, int *rc);
+/* Deletes the spare. No other thread runs. */
+void live_log_drop_spare(struct store *s);
 /* The last reference closes the file. mu held at entry and exit, let go of meanwhile. */
 void live_log_unref(struct store *s, struct live_log *l);
 /* Drops and deletes logs whose number is below `keep_from`. mu held at entry and exit, let go of

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "../base/on_wait.h"
+
 struct live_log *live_log_create(struct store *s, uint64_t number, int *rc)
 {
     char *path = name_log(s->dir, number);
@@ -21,6 +23,55 @@ struct live_log *live_log_create(struct store *s, uint64_t number, int *rc)
     }
     free(path);
     return l;
+}
+
+void live_log_prepare(struct store *s)
+{
+    int rc;
+    if (s->spare || s->background_error || space_is_low(&s->space))
+        return;
+    uint64_t number = set_new_number(&s->versions);
+    s->spare_comes = true;
+    pthread_mutex_unlock(&s->mu);
+    struct live_log *l = live_log_create(s, number, &rc);
+    pthread_mutex_lock(&s->mu);
+    s->spare = l;
+    s->spare_comes = false;
+    pthread_cond_broadcast(&s->background_changed);
+}
+
+/* One that comes is waited for: logs are replayed in the order of their numbers. */
+struct live_log *live_log_next(struct store *s, int *rc)
+{
+    while (s->spare_comes) {
+        about_to_wait();
+        pthread_cond_wait(&s->background_changed, &s->mu);
+    }
+    struct live_log *l = s->spare;
+    *rc = 0;
+    s->spare = NULL;
+    if (l)
+        return l;
+    uint64_t number = set_new_number(&s->versions);
+    pthread_mutex_unlock(&s->mu);
+    about_to_wait();
+    l = live_log_create(s, number, rc);
+    pthread_mutex_lock(&s->mu);
+    return l;
+}
+
+void live_log_drop_spare(struct store *s)
+{
+    struct live_log *l = s->spare;
+    if (!l)
+        return;
+    char *path = name_log(s->dir, l->number);
+    s->spare = NULL;
+    pthread_mutex_lock(&s->mu);
+    live_log_unref(s, l);
+    pthread_mutex_unlock(&s->mu);
+    env_unlink(s->env, path); /* else it is replayed, empty as it is */
+    free(path);
 }
 
 void live_log_unref(struct store *s, struct live_log *l)

@@ -129,6 +129,7 @@ static void store_free(struct store *s)
     for (int i = 0; i < s->immutable_count; i++)
         memtable_unref(s->immutables[i].mem);
     free(s->immutables);
+    live_log_drop_spare(s);
     free_logs(s);
     set_free(&s->versions);
     table_cache_free(s->tables);

@@ -390,11 +390,14 @@ static void change_and_die(const struct engine *e, const char *dir, struct kind 
 }
 
 /* Files of the folder whose name ends so; the size of the last one in *size. */
+/* *size: of all of them. */
 static int count_files(const char *dir, const char *ending, off_t *size)
 {
     DIR *d = opendir(dir);
     int count = 0;
     ck_assert_ptr_nonnull(d);
+    if (size)
+        *size = 0;
     for (struct dirent *entry; (entry = readdir(d));) {
         size_t n = strlen(entry->d_name), m = strlen(ending);
         struct stat st;
@@ -402,7 +405,7 @@ static int count_files(const char *dir, const char *ending, off_t *size)
             continue;
         count++;
         if (size && fstatat(dirfd(d), entry->d_name, &st, 0) == 0)
-            *size = st.st_size;
+            *size += st.st_size;
     }
     closedir(d);
     return count;
@@ -564,7 +567,7 @@ START_TEST(leveldb_ends_at_zeroes_ahead_in_our_log_and_passes_over_marks)
     only_short = true;
     change_and_die(&ours, dir, kinds[_i], &r, 40, true);
     ck_assert_int_eq(count_files(dir, ".ldb", NULL), 0);
-    ck_assert_int_eq(count_files(dir, ".log", &size), 1);
+    ck_assert_int_le(count_files(dir, ".log", &size), 2); /* the next one, empty */
     ck_assert_int_ge(size, 1 << 20);
     ck_assert_int_gt(model_count(), 20);
     ck_assert_uint_ge(marked_durable(dir), 20);
@@ -587,7 +590,7 @@ START_TEST(a_clean_close_leaves_no_zeroes_in_the_log)
     only_short = true;
     struct store *s = our_open(dir, kinds[0]);
     change(&ours, s, &r, 40, true);
-    ck_assert_int_eq(count_files(dir, ".log", &size), 1);
+    ck_assert_int_le(count_files(dir, ".log", &size), 2);
     ck_assert_int_ge(size, 1 << 20);
     our_close(s);
     ck_assert_int_eq(count_files(dir, ".log", &size), 1);
