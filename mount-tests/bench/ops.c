@@ -18,7 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static char block[4096];
+#define BLOCK 4096
+#define PIECE (64 << 10) /* of a stream */
+static char block[PIECE];
 static int files, processes;
 
 static void die(const char *what)
@@ -67,12 +69,12 @@ static void do_create(const char *name, int i)
 static void do_create4k(const char *name, int i)
 {
     (void)i;
-    open_write(name, O_CREAT | O_EXCL, 4096, false);
+    open_write(name, O_CREAT | O_EXCL, BLOCK, false);
 }
 static void do_create4k_fsync(const char *name, int i)
 {
     (void)i;
-    open_write(name, O_CREAT | O_EXCL, 4096, true);
+    open_write(name, O_CREAT | O_EXCL, BLOCK, true);
 }
 static void do_unlink(const char *name, int i)
 {
@@ -97,7 +99,7 @@ static void do_stat(const char *name, int i)
 }
 static void do_read(const char *name, int i)
 {
-    char p[4096];
+    char p[BLOCK];
     int fd = open(name, O_RDONLY);
     (void)i;
     if (fd < 0 || read(fd, p, sizeof p) != sizeof p)
@@ -114,7 +116,7 @@ static int one_file = -1; /* open for the operations on one file */
 static void do_overwrite(const char *name, int i)
 {
     (void)name;
-    if (pwrite(one_file, block, 4096, (i % 16) * 4096) != 4096)
+    if (pwrite(one_file, block, BLOCK, (i % 16) * BLOCK) != BLOCK)
         die("pwrite");
 }
 static void do_overwrite_fsync(const char *name, int i)
@@ -134,10 +136,41 @@ static void do_append_fsync(const char *name, int i)
     TRY(fsync(one_file));
 }
 
+/* A stream through a file of as many pieces as the others have files, and single blocks of it. */
+static void do_write_stream(const char *name, int i)
+{
+    (void)name;
+    if (pwrite(one_file, block, PIECE, (off_t)i * PIECE) != PIECE)
+        die("pwrite");
+}
+static void do_read_stream(const char *name, int i)
+{
+    (void)name;
+    if (pread(one_file, block, PIECE, (off_t)i * PIECE) != PIECE)
+        die("pread");
+}
+/* All over the file: the step has no factor in common with the number of blocks. */
+static off_t scattered(int i)
+{
+    return (off_t)i * 7919 % ((off_t)files * (PIECE / BLOCK)) * BLOCK;
+}
+static void do_write_random(const char *name, int i)
+{
+    (void)name;
+    if (pwrite(one_file, block, BLOCK, scattered(i)) != BLOCK)
+        die("pwrite");
+}
+static void do_read_random(const char *name, int i)
+{
+    (void)name;
+    if (pread(one_file, block, BLOCK, scattered(i)) != BLOCK)
+        die("pread");
+}
+
 struct op {
     const char *name;
     void (*run)(const char *name, int i);
-    char letter; /* of the files it works on; 0: one file that is open */
+    char letter; /* of the files it works on; 0: one small file that is open, 1: a large one */
     bool cold;
     int share; /* only so many of the files: files / share */
 };
@@ -159,6 +192,10 @@ static const struct op ops[] = {
     {"rename", do_rename, 'f', false, 1},
     {"unlink", do_unlink, 'r', false, 1},
     {"unlink-synced", do_unlink, 's', false, 4},
+    {"write-64k", do_write_stream, 1, false, 1},
+    {"read-64k-cold", do_read_stream, 1, true, 1},
+    {"write-random-4k", do_write_random, 1, false, 1},
+    {"read-random-4k-cold", do_read_random, 1, true, 1},
     {"mkdir", do_mkdir, 'd', false, 1},
     {"rmdir", do_rmdir, 'd', false, 1},
 };
@@ -176,14 +213,15 @@ static void run_one(const struct op *op, int process)
     char name[32];
     snprintf(name, sizeof name, "p%d", process);
     TRY(chdir(name));
-    if (op->letter == 0)
-        TRY(one_file = open(
-                "one", O_CREAT | O_RDWR | (strncmp(op->name, "append", 6) ? 0 : O_APPEND), 0644));
+    if (op->letter <= 1)
+        TRY(one_file =
+                open(op->letter ? "large" : "one",
+                     O_CREAT | O_RDWR | (strncmp(op->name, "append", 6) ? 0 : O_APPEND), 0644));
     __atomic_add_fetch(&shared->ready, 1, __ATOMIC_SEQ_CST);
     while (!__atomic_load_n(&shared->go, __ATOMIC_SEQ_CST))
         usleep(50);
     for (int i = 0; i < files / op->share; i++) {
-        if (op->letter)
+        if (op->letter > 1)
             name_of(name, op->letter, i);
         op->run(name, i);
     }
@@ -251,9 +289,10 @@ static void each_folder(bool make)
         if (make)
             TRY(mkdir(name, 0755));
         else {
-            char one[64];
-            snprintf(one, sizeof one, "%s/one", name);
-            unlink(one);
+            TRY(chdir(name));
+            unlink("one");
+            unlink("large");
+            TRY(chdir(".."));
             TRY(rmdir(name));
         }
     }
