@@ -85,7 +85,7 @@ static uint64_t switches(void)
 
 static void await(atomic_int *what, int n)
 {
-    for (int i = 0; i < 20000 && atomic_load(what) < n; i++)
+    for (int i = 0; i < 10000 && atomic_load(what) < n; i++)
         usleep(1000);
     ck_assert_int_ge(atomic_load(what), n);
 }
@@ -142,7 +142,7 @@ START_TEST(where_none_could_be_made_the_switch_makes_its_own)
     atomic_store(&to_refuse, 2); /* before and after the flush */
     put_until_switch(&i);
     ck_assert_int_eq(atomic_load(&made_by_writer), 0);
-    for (int n = 0; n < 20000 && atomic_load(&to_refuse) > 0; n++)
+    for (int n = 0; n < 10000 && atomic_load(&to_refuse) > 0; n++)
         usleep(1000);
     put_until_switch(&i);
     ck_assert_int_eq(atomic_load(&made_by_writer), 1);
@@ -200,7 +200,7 @@ int main(void)
 {
     Suite *suite = suite_create("spare_log");
     TCase *tc = tcase_create("spare_log");
-    tcase_set_timeout(tc, 60);
+    tcase_set_timeout(tc, 20);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_switch_finds_its_log_made);
     tcase_add_test(tc, a_clean_close_leaves_one_log);
