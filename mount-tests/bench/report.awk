@@ -1,4 +1,4 @@
-# The table of bench.sh, from its CSV: medians, and the rounds' ratios of skeinfs to each peer.
+# The table of bench.sh, from its CSV: medians, and the rounds' ratios of skeinfs, and of uring, to their peers.
 BEGIN { FS = "," }
 NR == 1 { next }
 {
@@ -12,12 +12,23 @@ function sort_values(n, i, j, t) {
     for (i = 2; i <= n; i++)
         for (j = i; j > 1 && list[j] < list[j - 1]; j--) { t = list[j]; list[j] = list[j - 1]; list[j - 1] = t }
 }
+# Each of ours beside all others, but for the other transport's floor, and the two transports once.
+function find_pairs(i, s, ours) {
+    split("skeinfs uring", ours, " ")
+    for (i = 1; i <= 2; i++)
+        for (s = 1; s <= system_count; s++)
+            if ((ours[i] in known) && systems[s] != ours[i] && !(i == 1 && systems[s] ~ /uring/) && !(i == 2 && systems[s] == "null")) {
+                mine[++pair_count] = ours[i]
+                peer[pair_count] = systems[s]
+            }
+}
 function median(n) { return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2 }
 function number(x) { return sprintf(x < 10 ? "%.2f" : x < 100000 ? "%.0f" : "%.3g", x) }
 END {
     line = sprintf("%-18s %5s", "operation", "procs")
-    for (s = 1; s <= system_count; s++) line = line sprintf(" %9s", systems[s])
-    for (s = 1; s <= system_count; s++) if (systems[s] != "skeinfs") line = line sprintf("  %-21s", "to " systems[s])
+    for (s = 1; s <= system_count; s++) line = line sprintf(" %10s", systems[s])
+    find_pairs()
+    for (i = 1; i <= pair_count; i++) line = line sprintf("  %-21s", mine[i] "/" peer[i])
     print line
     for (r = 1; r <= row_count; r++) {
         split(rows[r], part, ",")
@@ -26,14 +37,13 @@ END {
             n = 0
             for (i = 1; i <= rounds; i++) if ((rows[r], systems[s], i) in value) list[++n] = value[rows[r], systems[s], i] + 0
             sort_values(n)
-            line = line sprintf(" %9s", n ? number(median(n)) : "-")
+            line = line sprintf(" %10s", n ? number(median(n)) : "-")
         }
-        for (s = 1; s <= system_count; s++) {
-            if (systems[s] == "skeinfs") continue
+        for (k = 1; k <= pair_count; k++) {
             n = 0
             for (i = 1; i <= rounds; i++)
-                if ((rows[r], systems[s], i) in value && (rows[r], "skeinfs", i) in value && value[rows[r], systems[s], i] > 0)
-                    list[++n] = value[rows[r], "skeinfs", i] / value[rows[r], systems[s], i]
+                if ((rows[r], peer[k], i) in value && (rows[r], mine[k], i) in value && value[rows[r], peer[k], i] > 0)
+                    list[++n] = value[rows[r], mine[k], i] / value[rows[r], peer[k], i]
             sort_values(n)
             line = line (n ? sprintf("  %5.2f (%.2f .. %.2f)", median(n), list[1], list[n]) : sprintf("  %-21s", "-"))
         }
