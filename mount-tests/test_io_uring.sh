@@ -43,6 +43,18 @@ over_rings() { # answers in shared memory are not written by any call
 }
 check "answers go over them" over_rings
 
+calls_to_forget() { # /dev/fuse still says what the kernel forgets: many inodes in a call
+    local before after
+    before=$(awk '/^syscr/ {print $2}' "/proc/$(daemon_pid)/io")
+    (cd removed && rm -f -- *) || return 1
+    after=$(awk '/^syscr/ {print $2}' "/proc/$(daemon_pid)/io")
+    echo "$((after - before)) calls of read for 2000 files"
+    [ $((after - before)) -lt 500 ]
+}
+mkdir removed
+(cd removed && seq 2000 | xargs touch)
+check "while files are removed few calls ask what the kernel forgets" calls_to_forget
+
 ms() { echo $(($(date +%s%N) / 1000000)); }
 slow() { # SYSCALL: each takes four seconds now
     trace -e trace="$1" -e inject="$1":delay_enter=4000000 -o /dev/null

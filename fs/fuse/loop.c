@@ -22,13 +22,16 @@
 #include "uring.h"
 
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define MOST_AHEAD 64 /* requests that are served before a flush that is due */
+#define MOST_AHEAD 64  /* requests that are served before a flush that is due */
+#define GATHER_US 1000 /* so long what needs no answer may wait for more of its kind */
 
 struct loop {
     struct session *s;
@@ -38,6 +41,7 @@ struct loop {
     atomic_uint flushing;      /* threads that lead a flush */
     struct looking looking[2]; /* the reader's; [1]: while somebody leads a flush */
     unsigned ahead;            /* the reader's */
+    bool quiet;                /* the reader's: it has read nothing lately that wants an answer */
 
     pthread_mutex_t mu;
     pthread_cond_t ended;
@@ -135,6 +139,24 @@ static bool flush_is_overdue(struct loop *l)
     return false;
 }
 
+static bool wants_answer(const struct fuse_buf *buf)
+{
+    struct fuse_in_header head;
+    memcpy(&head, buf->mem, sizeof head);
+    return head.opcode != FUSE_FORGET && head.opcode != FUSE_BATCH_FORGET &&
+           head.opcode != FUSE_INTERRUPT;
+}
+
+/* Where requests come over rings, only what needs no answer comes here, a FORGET for each file that
+ * is removed. Looking for them one by one would keep a CPU busy beside the rings' readers; to who
+ * comes later the kernel gives many in one piece. */
+static void gather(struct loop *l)
+{
+    if (l->quiet && uring_takes_requests())
+        usleep(GATHER_US);
+    l->quiet = true;
+}
+
 /* Looks for a request, without sleeping. As fuse_session_receive_buf; -EAGAIN also where a flush is
  * due, and not before where one is to come. */
 static int look(struct loop *l, struct fuse_buf *buf)
@@ -144,7 +166,7 @@ static int look(struct loop *l, struct fuse_buf *buf)
         return -EAGAIN;
     int r = fuse_session_receive_buf(l->s->se, buf);
     enum store_sync_need need = fs_sync_needed(l->s->fs);
-    if (r != -EAGAIN || need >= STORE_SYNC_NOW)
+    if (r != -EAGAIN || need >= STORE_SYNC_NOW || (l->quiet && uring_takes_requests()))
         return r;
     look_begin(&k, &l->looking[atomic_load_explicit(&l->flushing, memory_order_relaxed) > 0]);
     do {
@@ -165,6 +187,7 @@ static int read_on(struct loop *l, struct fuse_buf *buf)
     while (role == PLACE_READER) {
         int r = look(l, buf);
         if (r > 0) {
+            l->quiet &= !wants_answer(buf);
             fuse_session_process_buf(l->s->se, buf);
             loop_has_waited();
         } else if (r == -EAGAIN && fs_sync_needed(l->s->fs) >= STORE_SYNC_NOW) {
@@ -190,6 +213,7 @@ static void *work(void *arg)
     int r = 1;
     while (r > 0 && place_await(&l->place)) {
         role = PLACE_READER;
+        gather(l);
         r = read_on(l, &buf);
     }
     stop(l, r < 0 ? r : 0);

@@ -35,6 +35,7 @@
 
 static struct uring_queue *queues;
 static unsigned queue_count;
+static atomic_bool begun;
 
 /* The kernel wants a queue for each CPU that the machine could have. */
 static unsigned possible_cpus(void)
@@ -97,6 +98,12 @@ void uring_begin(void)
 {
     for (unsigned i = 0; i < queue_count; i++)
         begin_queue(&queues[i]);
+    atomic_store(&begun, queue_count > 0);
+}
+
+bool uring_takes_requests(void)
+{
+    return atomic_load_explicit(&begun, memory_order_relaxed);
 }
 
 void uring_stop(void)
@@ -120,6 +127,7 @@ void uring_end(void)
     for (unsigned i = 0; i < queue_count; i++)
         send_last(&queues[i]);
     free_queues();
+    atomic_store(&begun, false);
 }
 
 static struct uring_entry *find(uint64_t unique)

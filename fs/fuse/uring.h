@@ -14,6 +14,8 @@
 int uring_prepare(struct session *s, unsigned max_write);
 /* After INIT's answer, which said that there are rings, was sent. */
 void uring_begin(void);
+/* Rings have been begun: requests come over them, as far as the kernel goes along. Any thread. */
+bool uring_takes_requests(void);
 /* Threads end after the request they serve. Requires: the session has exited, loop_fd is readable.
  */
 void uring_stop(void);
