@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 
 #define BATCH 8           /* so many answers are sent at a time at the latest */
-#define LARGE (64u << 10) /* ... or at once, after a request of so many bytes */
+#define LARGE (64u << 10) /* ... or at once, after a request or an answer of so many bytes */
 
 static _Thread_local enum place_role role;
 static _Thread_local struct uring_queue *mine; /* NULL: no thread of a ring */
@@ -115,10 +115,12 @@ static void serve(struct uring_queue *q, struct uring_entry *e)
         uring_queue_add_entry(q);
     if (!uring_entry_request(e, &buf))
         abort(); /* the kernel does not send such */
-    bool large = buf.size > LARGE;
+    bool large = buf.size >= LARGE;
     served = e;
     fuse_session_process_buf(q->s->se, &buf);
     served = NULL;
+    large |= e->head->payload_bytes >= LARGE; /* it reads ahead: the program takes up the one, while
+                                                 the next one is served */
     uring_has_waited();
     if (fs_sync_needed(q->s->fs) != STORE_SYNC_NONE)
         flusher_wake();
