@@ -12,6 +12,30 @@
 
 #define HEAD_BYTES 4096 /* before the payload, which begins on a page of its own */
 
+static atomic_uint large_entries;
+
+/* What one request or answer has used stays in memory for the next one, or the kernel would have to
+ * find pages anew for each; but not in every entry that ever had a large one. */
+static void note_use(struct uring_entry *e, size_t bytes)
+{
+    if (bytes <= URING_KEPT || e->large)
+        return;
+    e->large = true;
+    atomic_fetch_add(&large_entries, 1);
+}
+
+/* Before a small answer: what the request, or an earlier one, needed is given back. (After a large
+ * one it cannot be: the kernel may be filling the entry with the next request already.) */
+static void give_back(struct uring_entry *e)
+{
+    if (!e->large || e->head->payload_bytes > URING_KEPT ||
+        atomic_load(&large_entries) <= URING_MOST_LARGE)
+        return;
+    madvise(e->payload + URING_KEPT, e->queue->payload_bytes - URING_KEPT, MADV_DONTNEED);
+    e->large = false;
+    atomic_fetch_sub(&large_entries, 1);
+}
+
 /* Room of which only what is used takes memory. */
 static struct uring_entry *entry_new(struct uring_queue *q)
 {
@@ -58,6 +82,8 @@ void uring_queue_free(struct uring_queue *q)
 {
     ring_free(&q->ring);
     for (unsigned i = 0; i < atomic_load(&q->entries); i++) {
+        if (q->entry[i]->large)
+            atomic_fetch_sub(&large_entries, 1);
         munmap(q->entry[i]->head, HEAD_BYTES + q->payload_bytes);
         free(q->entry[i]);
     }
@@ -104,6 +130,7 @@ void uring_queue_add_entry(struct uring_queue *q)
 
 void uring_queue_commit(struct uring_queue *q, struct uring_entry *e)
 {
+    give_back(e);
     command(e, URING_ABI_COMMIT_AND_FETCH, atomic_exchange(&e->unique, 0));
     q->out--;
 }
@@ -115,6 +142,7 @@ bool uring_entry_request(struct uring_entry *e, struct fuse_buf *out)
     size_t payload = e->head->payload_bytes;
     if (in.len < sizeof in + payload || in.len - sizeof in - payload > sizeof e->head->op)
         return false;
+    note_use(e, payload);
     /* The page before the payload holds the kernel's header at its beginning, nothing at its end.
      */
     size_t op = in.len - sizeof in - payload;
@@ -139,5 +167,6 @@ void uring_entry_fill(struct uring_entry *e, const struct iovec *iov, int count)
             memcpy(e->payload + n, p, len);
         n += len;
     }
+    note_use(e, n);
     e->head->payload_bytes = (uint32_t)n;
 }

@@ -7,8 +7,10 @@
 #include "ring.h"
 #include "uring_abi.h"
 
-#define URING_DEPTH 8  /* entries of a queue from the start */
-#define URING_MOST 256 /* ... with those added for requests that wait */
+#define URING_DEPTH 8          /* entries of a queue from the start */
+#define URING_MOST 256         /* ... with those added for requests that wait */
+#define URING_KEPT (64u << 10) /* of a payload stays in memory; */
+#define URING_MOST_LARGE 8     /* ... more of it only in so many entries, of all queues */
 
 /* Room for one request and its answer; user memory of ours that the kernel reads and writes. */
 struct uring_entry {
@@ -16,6 +18,7 @@ struct uring_entry {
     struct uring_abi_header *head;
     char *payload;
     struct iovec iov[2];      /* the two above, for the kernel */
+    bool large;               /* more than URING_KEPT of the payload is in memory, most likely */
     _Atomic uint64_t unique;  /* the request that is being served; 0: none */
     struct uring_entry *next; /* in `answered` */
 };
