@@ -5,6 +5,7 @@
 #   crash [PID]        kill -9 of the daemon, waits for the program PID that used the mount, and mounts again
 #   check NAME CMD...  the command succeeds: "ok NAME", else "not ok NAME"
 #   each_way FUNCTION  runs the function as it is, after remount, and after crash
+#   rings              over how many rings of io_uring requests come; 0: over /dev/fuse
 #   trace OPTION...    strace with these options looks at the daemon, or changes what it is told, until trace_end
 #
 # OPTIONS=... are more mount options for every mount.
@@ -71,6 +72,7 @@ done_testing() {
 }
 
 daemon_pid() { tr -dc 0-9 <"$store/kv/LOCK"; }
+rings() { ls -l "/proc/$(daemon_pid)/fd" | grep -c io_uring; }
 # Nothing is left of the process, or only what init has yet to reap (that can take seconds): no thread but the first, no program.
 is_dead() {
     [ -z "$(readlink "/proc/$1/exe")" ] && case $(echo /proc/"$1"/task/*) in */task/"$1" | *'*') true ;; *) false ;; esac

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The option io_uring: requests come over rings; other tests run again that way; no request stands behind one that waits. Where the
+# The option io_uring (auto, on, off): requests come over rings; other tests run again that way; no request stands behind one that waits. Where the
 # kernel does not offer it, the mount says so and works as ever. Needs root: it sets the kernel module's parameter, and sets it back.
 here=$(dirname "$0")
 parameter=/sys/module/fuse/parameters/enable_uring
@@ -9,30 +9,52 @@ parameter=/sys/module/fuse/parameters/enable_uring
 before=$(cat $parameter)
 . "$here/lib.sh"
 trap 'cleanup; echo "$before" >$parameter' EXIT
-OPTIONS=io_uring
+OPTIONS=io_uring=on
 
 # ---- not offered
 
 echo N >$parameter
-options=io_uring
-"$skeinfs" mount -f -o "$options" "$store" "$mp" 2>"$work/said" &
-daemon=$!
-for _ in $(seq 100); do
-    mounted && break
-    sleep 0.05
+mount_with() { # [VALUE]: said and found_rings afterwards
+    options=${1:+io_uring=$1}
+    "$skeinfs" mount -f ${options:+-o "$options"} "$store" "$mp" 2>"$work/said" &
+    daemon=$!
+    for _ in $(seq 100); do
+        mounted && break
+        sleep 0.05
+    done
+    check "enable_uring $(cat $parameter), io_uring=${1:-(not said)}: the mount works" \
+        sh -c "echo text >'$mp/f' && [ \$(cat '$mp/f') = text ]"
+    found_rings=$(rings)
+    "$skeinfs" umount "$mp"
+    wait "$daemon"
+}
+cpus=$(getconf _NPROCESSORS_CONF)
+mount_with on
+check "on, but not offered: it says so, in one line that names the option" \
+    [ "$(grep -c "'io_uring'" "$work/said")" = 1 -a "$(wc -l <"$work/said")" = 1 ]
+for value in "" auto off; do
+    mount_with "$value"
+    check "... io_uring=${value:-(not said)}: it says nothing" [ ! -s "$work/said" ]
 done
-check "a kernel that does not offer it: the mount works" sh -c "echo text >'$mp/f' && [ \$(cat '$mp/f') = text ]"
-check "and says so, in one line that names the option" [ "$(grep -c "'io_uring'" "$work/said")" = 1 -a "$(wc -l <"$work/said")" = 1 ]
-"$skeinfs" umount "$mp"
-wait "$daemon"
 
 # ---- offered
 
 echo Y >$parameter
+mount_with off
+check "off: no rings, though they are offered" [ "$found_rings" = 0 -a ! -s "$work/said" ]
+if [ "$cpus" -le 32 ]; then
+    for value in "" auto; do
+        mount_with "$value"
+        check "... io_uring=${value:-(not said)}: a ring for each CPU" [ "$found_rings" = "$cpus" -a ! -s "$work/said" ]
+    done
+else
+    mount_with auto
+    check "... io_uring=auto: none on a machine with more than 32 CPUs" [ "$found_rings" = 0 -a ! -s "$work/said" ]
+fi
+
 start commit=3600,memtable=16m
-rings() { ls -l "/proc/$(daemon_pid)/fd" | grep -c io_uring; }
 written() { awk '/^wchar/ {print $2}' "/proc/$(daemon_pid)/io"; }
-check "there is a ring for each CPU" [ "$(rings)" = "$(getconf _NPROCESSORS_CONF)" ]
+check "there is a ring for each CPU" [ "$(rings)" = "$cpus" ]
 head -c 8388608 /dev/urandom >big
 over_rings() { # answers in shared memory are not written by any call
     local sent
@@ -42,6 +64,24 @@ over_rings() { # answers in shared memory are not written by any call
     [ $(($(written) - sent)) -lt 100000 ]
 }
 check "answers go over them" over_rings
+
+# Entries are mapped without being reserved ("nr"), as nothing else is.
+entries_kib() { awk '/^Rss:/ { rss = $2 } /^VmFlags:.* nr( |$)/ { n += rss } END { print n + 0 }' "/proc/$(daemon_pid)/smaps"; }
+little_stays() { # after large writes of 16 programs on each CPU
+    local cpu i pids= kib
+    for cpu in $(seq 0 $(($(nproc) - 1))); do
+        for i in $(seq 16); do
+            taskset -c "$cpu" dd if=/dev/zero of="large$cpu.$i" bs=1M count=16 oflag=direct status=none &
+            pids="$pids $!"
+        done
+    done
+    wait $pids
+    kib=$(entries_kib)
+    rm large*
+    echo "$kib KiB of the entries are in memory"
+    [ "$kib" -gt 64 ] && [ "$kib" -le $((8 * 1024 + cpus * 1024)) ]
+}
+check "large writes leave at most 8 MiB in memory, and a little in each entry" little_stays
 
 calls_to_forget() { # /dev/fuse still says what the kernel forgets: many inodes in a call
     local before after
@@ -104,6 +144,6 @@ check "umount" "$skeinfs" umount "$mp"
 # ---- the same as without
 
 for test in calls posix_open_files posix_holes loop stop group_commit random_ops together; do
-    check "test_$test" env OPTIONS=io_uring BUILD="$bin" ITERATIONS=10000 STRESS_SECONDS=20 timeout 300 bash "$root/mount-tests/test_$test.sh"
+    check "test_$test" env OPTIONS=io_uring=on BUILD="$bin" ITERATIONS=10000 STRESS_SECONDS=20 timeout 300 bash "$root/mount-tests/test_$test.sh"
 done
 done_testing

@@ -66,6 +66,7 @@ static const struct fuse_opt table[] = {
     FUSE_OPT_KEY("writeback", KEY_WRITEBACK),
     FUSE_OPT_KEY("noxattr", KEY_NOXATTR),
     FUSE_OPT_KEY("io_uring", KEY_IO_URING),
+    FUSE_OPT_KEY("io_uring=", KEY_IO_URING),
     FUSE_OPT_KEY("debug", KEY_DEBUG),
     FUSE_OPT_KEY("-d", KEY_DEBUG),
     FUSE_OPT_KEY("fsname=", KEY_NAME),
@@ -207,6 +208,19 @@ static int take_compression(const char *opt, const char *value, enum store_compr
     return 0;
 }
 
+static int take_rings(const char *opt, const char *value, enum session_rings *out)
+{
+    if (strcmp(opt, "io_uring") == 0 || strcmp(value, "on") == 0)
+        *out = SESSION_RINGS_ON;
+    else if (strcmp(value, "off") == 0)
+        *out = SESSION_RINGS_OFF;
+    else if (strcmp(value, "auto") == 0)
+        *out = SESSION_RINGS_AUTO;
+    else
+        return fail(-EINVAL, "option '%s': there are auto, on and off", opt);
+    return 0;
+}
+
 static int take_flag(struct options *o, const char *flag)
 {
     return fuse_opt_add_opt_escaped(&o->flags, flag) ? fail(-ENOMEM, "out of memory") : 0;
@@ -253,9 +267,6 @@ static int take_switch(struct options *o, const char *opt, int key)
         break;
     case KEY_NOXATTR:
         o->session.no_xattr = true;
-        break;
-    case KEY_IO_URING:
-        o->session.io_uring = true;
         break;
     case KEY_DEBUG:
         o->session.debug = o->foreground = true;
@@ -325,6 +336,9 @@ static int take_word(void *data, const char *opt, int key, struct fuse_args *res
         break;
     case KEY_COMPRESSION:
         r = take_compression(opt, value, &o->fs.store.compression);
+        break;
+    case KEY_IO_URING:
+        r = take_rings(opt, value, &o->session.io_uring);
         break;
     case KEY_THREADS:
         r = take_number(opt, value, 1, SESSION_MAX_THREADS, &o->session.threads);

@@ -77,7 +77,7 @@ void init_negotiate(void *userdata, struct fuse_conn_info *conn)
     else
         fuse_session_exit(s->se);
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
-    if (s->o->io_uring && s->o->log)
+    if (s->o->io_uring == SESSION_RINGS_ON && s->o->log)
         s->o->log("option 'io_uring': not with this libfuse (3.14 to 3.16 can be amended for it); "
                   "requests come over /dev/fuse");
 #endif
@@ -111,20 +111,20 @@ static ssize_t watch_read(int fd, void *p, size_t size, void *userdata)
 /* Are requests to come over io_uring? Then all is ready for that. */
 static bool prepare_rings(struct session *s, const struct fuse_init_out *out)
 {
-    if (!s->o->io_uring)
-        return false;
-    int r = 0;
+    enum session_rings wanted = s->o->io_uring;
     bool offered = atomic_load(&init_offered2) & URING_ABI_FLAG2;
-    if (offered)
-        r = uring_prepare(s, out->max_write);
+    if (wanted == SESSION_RINGS_OFF || (wanted == SESSION_RINGS_AUTO && !uring_is_cheap()))
+        return false;
+    int r = offered ? uring_prepare(s, out->max_write) : 0;
     if (offered && r == 0)
         return true;
+    if (wanted == SESSION_RINGS_AUTO || s->o->log == NULL)
+        return false;
     char *line = mem_printf("option 'io_uring': %s; requests come over /dev/fuse",
                             offered ? fail_name(r)
                                     : "this kernel does not offer it (Linux 6.14 or newer, with "
                                       "/sys/module/fuse/parameters/enable_uring set to Y)");
-    if (s->o->log)
-        s->o->log(line);
+    s->o->log(line);
     free(line);
     return false;
 }

@@ -14,6 +14,13 @@
 #define SESSION_FSTYPE "fuse." SESSION_SUBTYPE /* as the mount table shows it */
 #define SESSION_MAX_THREADS 1024
 
+/* Whether requests come over io_uring (uring.c). */
+enum session_rings {
+    SESSION_RINGS_AUTO, /* where the kernel offers it, on a machine with few enough CPUs */
+    SESSION_RINGS_ON,   /* where the kernel offers it; else a line says why they do not */
+    SESSION_RINGS_OFF,
+};
+
 struct session_options {
     const char *source;     /* the STORE's absolute path: the first column of the mount table */
     const char *mountpoint; /* absolute, without symlinks */
@@ -25,8 +32,8 @@ struct session_options {
     bool sync_all;     /* every change is, names included (writes: by the kernel's own fsync) */
     bool writeback;    /* the kernel collects writes in its page cache */
     bool no_xattr;     /* extended attributes, ACLs among them, are not shown: fewer requests */
-    bool io_uring;     /* requests come over io_uring where the kernel can (uring.c) */
     bool debug;        /* libfuse logs every request */
+    enum session_rings io_uring;
     unsigned threads;  /* at most so many requests at a time; 1 to SESSION_MAX_THREADS */
     const char *flags; /* more mount options for libfuse, separated by commas; NULL: none */
     /* Called once, when the kernel and the session have agreed: from now on the mount answers.

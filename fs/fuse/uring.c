@@ -33,6 +33,11 @@
 #include "elsewhere.h"
 #include "uring_queue.h"
 
+/* With more CPUs only where it is asked for: the kernel wants a queue for each that the machine
+ * could have, and a queue takes a thread, four descriptors and about 75 KiB before it has served
+ * anything (fs/README.md). */
+#define URING_AUTO_CPUS 32
+
 static struct uring_queue *queues;
 static unsigned queue_count;
 static atomic_bool begun;
@@ -42,6 +47,11 @@ static unsigned possible_cpus(void)
 {
     long n = sysconf(_SC_NPROCESSORS_CONF);
     return n > 0 ? (unsigned)n : 1;
+}
+
+bool uring_is_cheap(void)
+{
+    return possible_cpus() <= URING_AUTO_CPUS;
 }
 
 /* Every queue needs a second thread for who waits for another request (drop_pages in ops_space.c).

@@ -9,6 +9,8 @@
 
 #include <sys/uio.h>
 
+/* Does the machine have so few CPUs that a queue for each is no matter? (URING_AUTO_CPUS) */
+bool uring_is_cheap(void);
 /* Before INIT is answered: rings, buffers and threads, which wait for uring_begin. `max_write`: as
  * INIT's answer says. 0 or negative, with words in fail_text(). */
 int uring_prepare(struct session *s, unsigned max_write);

@@ -78,12 +78,27 @@ START_TEST(each_option_sets_its_value)
     ck_assert_int_eq(o.fs.store.compression, STORE_COMPRESS_NONE);
     ck_assert(o.session.writeback);
     ck_assert(o.session.no_xattr);
-    ck_assert(o.session.io_uring);
+    ck_assert_int_eq(o.session.io_uring, SESSION_RINGS_ON);
     accept("mount s m -o compression=snappy,commit_delay=200,commit_siblings=3,debug");
     ck_assert_int_eq(o.fs.store.compression, STORE_COMPRESS_SNAPPY);
     ck_assert_uint_eq(o.fs.store.commit_delay_us, 200);
     ck_assert_int_eq(o.fs.store.commit_siblings, 3);
     ck_assert(o.session.debug && o.foreground);
+}
+END_TEST
+
+START_TEST(io_uring_is_auto_unless_told_and_alone_means_on)
+{
+    accept("mount s m");
+    ck_assert_int_eq(o.session.io_uring, SESSION_RINGS_AUTO);
+    accept("mount s m -o io_uring=off");
+    ck_assert_int_eq(o.session.io_uring, SESSION_RINGS_OFF);
+    accept("mount s m -o io_uring=off,io_uring=on");
+    ck_assert_int_eq(o.session.io_uring, SESSION_RINGS_ON);
+    accept("mount s m -o io_uring,io_uring=auto");
+    ck_assert_int_eq(o.session.io_uring, SESSION_RINGS_AUTO);
+    refuse("mount s m -o io_uring=yes", "option 'io_uring=yes': there are auto, on and off");
+    refuse("mount s m -o io_uring=", "there are auto, on and off");
 }
 END_TEST
 
@@ -260,6 +275,7 @@ int main(void)
     tcase_add_test(tc, store_and_mountpoint_are_taken_in_this_order);
     tcase_add_test(tc, options_may_stand_before_between_and_behind);
     tcase_add_test(tc, each_option_sets_its_value);
+    tcase_add_test(tc, io_uring_is_auto_unless_told_and_alone_means_on);
     tcase_add_test(tc, the_later_of_ro_and_rw_counts);
     tcase_add_test(tc, what_fstab_and_mount_add_is_accepted);
     tcase_add_test(tc, mount_flags_go_to_the_kernel);

@@ -369,7 +369,7 @@ int main(int argc, char **argv)
     o.source = "null_fs";
     o.mountpoint = argv[1];
     o.allow_other = true;
-    o.io_uring = io_uring;
+    o.io_uring = io_uring ? SESSION_RINGS_ON : SESSION_RINGS_AUTO;
     session_block_signals();
     new_inode(&the_fs, S_IFDIR | 0755, NULL);
     int rc = session_run(&the_fs, &o);
