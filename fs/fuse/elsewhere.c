@@ -79,7 +79,8 @@ static struct {
     struct session *s;
     pthread_t thread;
     sem_t wake;
-    atomic_bool woken, ends;
+    atomic_bool woken, works, ends;
+    atomic_int cpu; /* that it may run on; -1: any */
 } flusher;
 
 static void *flush(void *arg)
@@ -87,7 +88,9 @@ static void *flush(void *arg)
     struct fs *fs = flusher.s->fs;
     (void)arg;
     for (;;) {
+        atomic_store(&flusher.works, false);
         wait_on(&flusher.wake);
+        atomic_store(&flusher.works, true);
         atomic_store(&flusher.woken, false);
         if (atomic_load(&flusher.ends))
             return NULL;
@@ -108,6 +111,7 @@ int flusher_start(struct session *s)
     flusher.s = s;
     atomic_store(&flusher.woken, false);
     atomic_store(&flusher.ends, false);
+    atomic_store(&flusher.cpu, -1);
     sem_init(&flusher.wake, 0, 0);
     int r = -pthread_create(&flusher.thread, NULL, flush, NULL);
     if (r < 0)
@@ -115,10 +119,27 @@ int flusher_start(struct session *s)
     return r;
 }
 
+/* To the CPU of the thread that wakes it, which has the program's fsync and answers it: another one
+ * is idle where there is but one program, and takes long to wake. In vain where that is forbidden.
+ */
+static void move_here(void)
+{
+    int cpu = sched_getcpu();
+    cpu_set_t set;
+    if (cpu < 0 || cpu >= CPU_SETSIZE || atomic_exchange(&flusher.cpu, cpu) == cpu)
+        return;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    pthread_setaffinity_np(flusher.thread, sizeof set, &set);
+}
+
 void flusher_wake(void)
 {
-    if (!atomic_exchange(&flusher.woken, true))
-        sem_post(&flusher.wake);
+    if (atomic_exchange(&flusher.woken, true))
+        return;
+    if (!atomic_load(&flusher.works))
+        move_here();
+    sem_post(&flusher.wake);
 }
 
 void flusher_end(void)
