@@ -25,14 +25,14 @@ function find_pairs(i, s, ours) {
 function median(n) { return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2 }
 function number(x) { return sprintf(x < 10 ? "%.2f" : x < 100000 ? "%.0f" : "%.3g", x) }
 END {
-    line = sprintf("%-18s %5s", "operation", "procs")
+    line = sprintf("%-20s %5s", "operation", "procs")
     for (s = 1; s <= system_count; s++) line = line sprintf(" %10s", systems[s])
     find_pairs()
     for (i = 1; i <= pair_count; i++) line = line sprintf("  %-21s", mine[i] "/" peer[i])
     print line
     for (r = 1; r <= row_count; r++) {
         split(rows[r], part, ",")
-        line = sprintf("%-18s %5s", part[1], part[2])
+        line = sprintf("%-20s %5s", part[1], part[2])
         for (s = 1; s <= system_count; s++) {
             n = 0
             for (i = 1; i <= rounds; i++) if ((rows[r], systems[s], i) in value) list[++n] = value[rows[r], systems[s], i] + 0
