@@ -62,6 +62,7 @@ int uring_queue_init(struct uring_queue *q, struct session *s, unsigned number, 
                               .payload_bytes = payload,
                               .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     int r = q->wake_fd < 0 ? -errno : 0;
+    sched_getaffinity(0, sizeof q->cpus, &q->cpus); /* of a thread that stays on none of them */
     int placed = place_init(&q->place, s, uring_work, q);
     int ring = ring_init(&q->ring, URING_MOST); /* all: uring_queue_free finds nothing unset */
     if (r == 0)

@@ -2,6 +2,7 @@
 #ifndef FS_FUSE_URING_QUEUE_H
 #define FS_FUSE_URING_QUEUE_H
 
+#include <sched.h>
 #include "looking.h"
 #include "place.h"
 #include "ring.h"
@@ -27,6 +28,7 @@ struct uring_entry {
 struct uring_queue {
     struct session *s;
     unsigned number; /* its CPU */
+    cpu_set_t cpus;  /* all that we may run on */
     size_t payload_bytes;
     struct ring ring;       /* the reader's */
     unsigned out;           /* the reader's: entries that are not with the kernel */

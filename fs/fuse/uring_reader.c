@@ -12,6 +12,8 @@
 #define BATCH 8           /* so many answers are sent at a time at the latest */
 #define LARGE (64u << 10) /* ... or at once, after a request or an answer of so many bytes */
 
+#define SETTLED 16 /* so many other requests end a reading ahead */
+
 static _Thread_local enum place_role role;
 static _Thread_local struct uring_queue *mine; /* NULL: no thread of a ring */
 static _Thread_local struct uring_entry *served;
@@ -108,6 +110,32 @@ void uring_commit_answered(struct uring_queue *q)
     }
 }
 
+/* Beside the programs whose requests these are: they sleep while they wait for the answer, and an
+ * idle CPU takes long to wake. Not for a CPU that is offline, or forbidden to us. */
+static void stay_on_cpu(unsigned number)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(number, &set);
+    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+/* But where the kernel reads ahead, its program does not sleep: it takes up what it has while the
+ * next piece is served. So each piece is sent at once, and the thread may go to an idle CPU. */
+static void choose_cpu(struct uring_queue *q, bool reads_ahead)
+{
+    static _Thread_local unsigned others; /* requests since, 0: it reads ahead */
+    static _Thread_local bool roams;
+    others = reads_ahead ? 0 : others + 1;
+    if (reads_ahead && !roams) {
+        pthread_setaffinity_np(pthread_self(), sizeof q->cpus, &q->cpus);
+        roams = true;
+    } else if (roams && others >= SETTLED) {
+        stay_on_cpu(q->number);
+        roams = false;
+    }
+}
+
 static void serve(struct uring_queue *q, struct uring_entry *e)
 {
     struct fuse_buf buf;
@@ -119,12 +147,12 @@ static void serve(struct uring_queue *q, struct uring_entry *e)
     served = e;
     fuse_session_process_buf(q->s->se, &buf);
     served = NULL;
-    large |= e->head->payload_bytes >= LARGE; /* it reads ahead: the program takes up the one, while
-                                                 the next one is served */
+    bool reads = !large && e->head->payload_bytes >= LARGE;
+    choose_cpu(q, reads);
     uring_has_waited();
     if (fs_sync_needed(q->s->fs) != STORE_SYNC_NONE)
         flusher_wake();
-    if (role == PLACE_READER && q->ring.added && (large || q->ring.added >= BATCH))
+    if (role == PLACE_READER && q->ring.added && (large || reads || q->ring.added >= BATCH))
         ring_enter(&q->ring, 0);
 }
 
@@ -188,16 +216,6 @@ static int read_on(struct uring_queue *q)
             return r;
     }
     return 0;
-}
-
-/* Beside the programs whose requests these are: they sleep while they wait for the answer, and an
- * idle CPU takes long to wake. Not for a CPU that is offline, or forbidden to us. */
-static void stay_on_cpu(unsigned number)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(number, &set);
-    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
 void *uring_work(void *arg)
