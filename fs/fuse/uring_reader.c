@@ -4,15 +4,17 @@
 #include "uring.h"
 #include "uring_queue.h"
 
+#include <linux/fuse.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #define BATCH 8           /* so many answers are sent at a time at the latest */
 #define LARGE (64u << 10) /* ... or at once, after a request or an answer of so many bytes */
 
-#define SETTLED 16 /* so many other requests end a reading ahead */
+#define SETTLED 16 /* so many other requests in a row, and no more is read */
 
 static _Thread_local enum place_role role;
 static _Thread_local struct uring_queue *mine; /* NULL: no thread of a ring */
@@ -120,20 +122,28 @@ static void stay_on_cpu(unsigned number)
     pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
-/* But where the kernel reads ahead, its program does not sleep: it takes up what it has while the
- * next piece is served. So each piece is sent at once, and the thread may go to an idle CPU. */
-static void choose_cpu(struct uring_queue *q, bool reads_ahead)
+/* But the kernel reads ahead, and then a program does not sleep: it takes up what it has while the
+ * next piece is served. So a large piece is sent at once; and while files are read the thread may
+ * go to an idle CPU. */
+static void choose_cpu(struct uring_queue *q, bool reads)
 {
-    static _Thread_local unsigned others; /* requests since, 0: it reads ahead */
+    static _Thread_local unsigned others; /* requests since the last read */
     static _Thread_local bool roams;
-    others = reads_ahead ? 0 : others + 1;
-    if (reads_ahead && !roams) {
+    others = reads ? 0 : others + 1;
+    if (reads && !roams) {
         pthread_setaffinity_np(pthread_self(), sizeof q->cpus, &q->cpus);
         roams = true;
     } else if (roams && others >= SETTLED) {
         stay_on_cpu(q->number);
         roams = false;
     }
+}
+
+static bool is_read(const struct fuse_buf *request)
+{
+    struct fuse_in_header head;
+    memcpy(&head, request->mem, sizeof head);
+    return head.opcode == FUSE_READ;
 }
 
 static void serve(struct uring_queue *q, struct uring_entry *e)
@@ -143,16 +153,16 @@ static void serve(struct uring_queue *q, struct uring_entry *e)
         uring_queue_add_entry(q);
     if (!uring_entry_request(e, &buf))
         abort(); /* the kernel does not send such */
-    bool large = buf.size >= LARGE;
+    bool large = buf.size >= LARGE, reads = is_read(&buf);
     served = e;
     fuse_session_process_buf(q->s->se, &buf);
     served = NULL;
-    bool reads = !large && e->head->payload_bytes >= LARGE;
+    large |= e->head->payload_bytes >= LARGE;
     choose_cpu(q, reads);
     uring_has_waited();
     if (fs_sync_needed(q->s->fs) != STORE_SYNC_NONE)
         flusher_wake();
-    if (role == PLACE_READER && q->ring.added && (large || reads || q->ring.added >= BATCH))
+    if (role == PLACE_READER && q->ring.added && (large || q->ring.added >= BATCH))
         ring_enter(&q->ring, 0);
 }
 
