@@ -32,6 +32,9 @@ sum=$(sha256sum <"$work/one")
 # fill NAME: copies until there is no space; the count is in $copies, what cp said in $work/said
 fill() {
     copies=0
+    fill_up "$1"
+}
+fill_up() {
     while [ $copies -lt 300 ] && cp "$work/one" "$1$copies" 2>"$work/said"; do
         sync "$1$copies" 2>>"$work/said" || break
         copies=$((copies + 1))
@@ -54,6 +57,17 @@ soon() {
     cat "$work/said"
     return 1
 }
+# A compaction that was under way when the disk was full gives back at its end what it took meanwhile.
+full_for_good() {
+    local i
+    for ((i = 0; i < 20; i++)); do
+        sleep 0.3
+        mkdir d 2>/dev/null || return 0
+        rmdir d
+        fill_up "$1" || return 1
+    done
+    return 1
+}
 write_one() { cp "$work/one" again && sync again && [ "$(sha256sum <again)" = "$sum" ]; }
 remove_all() { rm -f "$1"*; }
 lists() { ls -l >/dev/null && [ "$(ls "$1"* | wc -l)" -ge "$copies" ]; }
@@ -63,7 +77,7 @@ check "cp fails with ENOSPC when the disk below is full" fill a
 say "$copies files of 1 MB on a disk of 256 MiB"
 check "what was written is intact" intact a
 check "listings go on" lists a
-check "nothing new can be made" bash -c "! mkdir d 2>/dev/null"
+check "nothing new can be made" full_for_good a
 check "still intact" intact a
 check "rm works on a full disk" remove_all a
 check "after rm writes work again, without a remount" soon write_one
