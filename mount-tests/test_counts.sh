@@ -10,9 +10,20 @@ n=2000 # operations of each kind; those with fsync: a quarter
 per_operation() {
     awk -v n="$1" -v least="${least:-0.1}" '$1 / n >= least { printf "%s %.1f\n", $2, $1 / n }' | sed 's/\.0$//' | sort | tr '\n' ' ' | sed 's/ $//'
 }
+# The same names, and counts that differ by a tenth at most: that is chance (the kernel has dropped a page, and reads it again).
+alike() { # WANTED GOT
+    echo "$1 $2" | awk '{
+        half = NF / 2
+        for (i = 1; i <= half; i += 2) {
+            off = $(i + 1) - $(half + i + 1)
+            if ($i != $(half + i) || off > 0.101 || off < -0.101) exit 1
+        }
+        exit NF % 4 != 0
+    }'
+}
 expect() { # NAME WANTED GOT
-    check "$1: $2" [ "$3" = "$2" ]
-    [ "$3" = "$2" ] || echo "    it is: $3"
+    check "$1: $2" alike "$2" "$3"
+    alike "$2" "$3" || echo "    it is: $3"
 }
 # requests_of NAME DIVISOR WANTED COMMAND...: opcodes of the kernel's requests; forgetting is left out (the kernel does it when it likes)
 requests_of() {
@@ -79,5 +90,6 @@ calls $n "pwrite64 0.2" create unlink-empty
 calls $n "pwrite64 1.1" overwrite
 # what is removed is collected: no thread wakes for each (how many are collected depends on how fast they come)
 least=0.5 calls $n "pwrite64 1.1" create4k unlink
-calls $((n / 4)) "fdatasync 1 pwrite64 1.1" append+fsync
+# ... with a sync each the zeroes are written page by page (store/log/log_writer.h says why): one call more for a block
+calls $((n / 4)) "fdatasync 1 pwrite64 2" append+fsync
 done_testing

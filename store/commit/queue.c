@@ -146,8 +146,9 @@ static int append_marked(struct store *s, const struct store_batch *batch)
 
 /* How the log is made ready for a group's record. */
 struct append_way {
-    size_t zero_ahead; /* so many zeroes at a time; 0: none */
-    size_t window;     /* not 0: without a system call; of such a size (window.h) */
+    size_t zero_ahead;    /* so many zeroes at a time; 0: none */
+    size_t window;        /* not 0: without a system call; of such a size (window.h) */
+    enum log_piece piece; /* of the zeroes without a window */
 };
 
 /* The most that the batch takes in the log, with a mark. */
@@ -161,9 +162,13 @@ static struct append_way way_of(struct store *s, const struct group *g)
 {
     size_t need = log_bytes_of(g->batch);
     if (space_is_low(&s->space))
-        return (struct append_way){0, 0};
+        return (struct append_way){0};
     size_t window = window_for(s, g->sync, need);
-    return (struct append_way){window ? 0 : zeroes_for(s, g->sync, need), window};
+    return (struct append_way){
+        .zero_ahead = window ? 0 : zeroes_for(s, g->sync, need),
+        .window = window,
+        .piece = sync_is_hot(s) ? LOG_PAGES : LOG_LARGE,
+    };
 }
 
 static int append_to_log(struct store *s, const struct store_batch *batch, struct append_way way)
@@ -174,7 +179,7 @@ static int append_to_log(struct store *s, const struct store_batch *batch, struc
     if (way.window)
         rc = log_use_window(log, need, way.window);
     else if (way.zero_ahead)
-        rc = log_zero_ahead(log, need, way.zero_ahead);
+        rc = log_zero_ahead(log, need, way.zero_ahead, way.piece);
     if (rc && !space_lacks(rc)) /* for the record itself there may be space */
         return rc;
     return append_marked(s, batch);
@@ -203,7 +208,7 @@ static int append_whole(struct store *s, const struct group *g, struct append_wa
         if (!again)
             return rc;
         mark = space_mark(&s->space);
-        rc = append_to_log(s, g->batch, (struct append_way){0, 0});
+        rc = append_to_log(s, g->batch, (struct append_way){0});
     }
     return rc;
 }

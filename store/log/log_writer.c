@@ -112,42 +112,39 @@ int log_undo(struct log_writer *w)
     return rc;
 }
 
-/* The kernel caches what one call writes in pieces of memory as large as the call, where it can.
- * Such of more than this are dear: to get them, and for each later write into them. */
-#define ZEROES (64u << 10)
-
-static int write_zeroes(struct log_writer *w, uint64_t from, uint64_t upto)
+static int write_zeroes(struct log_writer *w, uint64_t from, uint64_t upto, size_t piece)
 {
-    static char zeroes[ZEROES]; /* never written; const ones would lie in the program's file */
+    static char zeroes[LOG_LARGE]; /* never written; const ones would lie in the program's file */
     int rc = 0;
+    assert(piece <= sizeof zeroes);
     for (uint64_t at = from; at < upto && rc == 0;) {
-        size_t piece = ZEROES - at % ZEROES;
-        if (piece > upto - at)
-            piece = (size_t)(upto - at);
-        rc = env_pwrite(w->env, w->file, zeroes, piece, at);
-        at += piece;
+        size_t n = piece - at % piece;
+        if (n > upto - at)
+            n = (size_t)(upto - at);
+        rc = env_pwrite(w->env, w->file, zeroes, n, at);
+        at += n;
     }
     return rc;
 }
 
 /* Where about `n` zeroes from `from` on end, not before `least`; with a whole piece, where that
  * matters. */
-static uint64_t end_of_zeroes(uint64_t from, uint64_t n, uint64_t least)
+static uint64_t end_of_zeroes(uint64_t from, uint64_t n, uint64_t least, size_t piece)
 {
-    uint64_t end = from + n, over = end % ZEROES;
-    if (n < ZEROES || over == 0)
+    uint64_t end = from + n, over = end % piece;
+    if (n < piece || over == 0)
         return end;
-    return end - over >= least ? end - over : end - over + ZEROES;
+    return end - over >= least ? end - over : end - over + piece;
 }
 
-int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk)
+int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk, enum log_piece piece)
 {
     assert(chunk >= low);
     uint64_t from = w->zeroed ? w->zeroed : w->end;
     if (from - w->end >= low)
         return 0;
-    uint64_t upto = end_of_zeroes(from, chunk, w->end + low);
-    int rc = write_zeroes(w, from, upto);
+    uint64_t upto = end_of_zeroes(from, chunk, w->end + low, piece);
+    int rc = write_zeroes(w, from, upto, piece);
     if (rc == 0)
         w->zeroed = upto;
     else /* a part may be there, on a disk that has no room for more useful bytes */
@@ -162,7 +159,7 @@ static int next_window(struct log_writer *w, uint64_t need, uint64_t size)
 {
     uint64_t from = w->zeroed ? w->zeroed : w->end;
     log_close_window(w);
-    int rc = log_zero_ahead(w, need, size + (0 - from - size) % PAGE);
+    int rc = log_zero_ahead(w, need, size + (0 - from - size) % PAGE, LOG_LARGE);
     if (rc) {
         w->no_window = true;
         return space_lacks(rc) ? 0 : rc;

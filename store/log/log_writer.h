@@ -28,11 +28,18 @@ int log_append_pair(struct log_writer *w, struct slice before, struct slice reco
 /* Cuts off what a failed log_append has left behind the last whole record, and any zeroes; then the
  * log can go on. Only for errors that leave known what the file holds (no space). */
 int log_undo(struct log_writer *w);
+/* So many zeroes one call writes, up to a multiple of it. The kernel caches what a call writes in
+ * pieces of memory as large as the call, where it can. For records that follow each other without
+ * syncs few large pieces cost less than many pages; but of more than 64 KiB they are dear, to get
+ * them and for each later write into them. Where a sync comes behind every few records pages cost
+ * the same, and the kernel counts one as written each time, not a large piece
+ * (/proc/PID/io, dirty memory). */
+enum log_piece { LOG_PAGES = 4 << 10, LOG_LARGE = 64 << 10 };
 /* Makes sure that at least `low` bytes behind the end are zeroes already on file; where not, writes
  * about `chunk` bytes of them. What is there grows the file's size once for many records.
  * Whatever it fails with, the records are untouched, and appends may go on.
  * Requires: chunk >= low. */
-int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk);
+int log_zero_ahead(struct log_writer *w, uint64_t low, uint64_t chunk, enum log_piece piece);
 /* Lets the next append, of at most `need` bytes, store them through a window (env.h) onto zeroes
  * written ahead, which takes no system call; opens one of about `size` bytes where the last one is
  * used up. Where none can be had the append is a pwrite. Errors: those of the zeroes, but not want

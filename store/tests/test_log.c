@@ -264,7 +264,8 @@ START_TEST(random_records_come_back)
         new_log();
         for (size_t n = sim_below(&r, 60); n > 0; n--) {
             if (ahead)
-                ck_assert_int_eq(log_zero_ahead(&writer, sim_below(&r, 100000), 100000), 0);
+                ck_assert_int_eq(log_zero_ahead(&writer, sim_below(&r, 100000), 100000, LOG_LARGE),
+                                 0);
             append_random(&r, sim_below(&r, sim_chance(&r, 50) ? 300 : 200 << 10));
         }
         assert_clean();
@@ -295,7 +296,7 @@ START_TEST(zeroes_ahead_are_written_once_and_overwritten_in_place)
     char zeroes[4096] = {0}, found[4096];
     append(slice_str("before"));
     writes = 0;
-    ck_assert_int_eq(log_zero_ahead(&writer, 1000, 4096), 0);
+    ck_assert_int_eq(log_zero_ahead(&writer, 1000, 4096, LOG_LARGE), 0);
     ck_assert_int_eq(writes, 1);
     ck_assert_uint_eq(file_size(), writer.end + 4096);
     ck_assert_int_eq(env_pread(disk, file, found, 4096, writer.end), 4096);
@@ -305,7 +306,7 @@ START_TEST(zeroes_ahead_are_written_once_and_overwritten_in_place)
     uint64_t size = file_size();
     for (int i = 0; i < 30; i++) {
         char text[100] = "x";
-        ck_assert_int_eq(log_zero_ahead(&writer, 1000, 4096), 0);
+        ck_assert_int_eq(log_zero_ahead(&writer, 1000, 4096, LOG_LARGE), 0);
         append(slice_of(text, sizeof text));
         assert_clean();
         if (writer.end + 1000 <= size)
@@ -321,7 +322,7 @@ START_TEST(low_zeroes_are_always_there_after_zero_ahead)
     struct sim_random r = {3};
     for (int i = 0; i < 300; i++) {
         size_t low = sim_below(&r, 5000), len = sim_below(&r, 3000);
-        ck_assert_int_eq(log_zero_ahead(&writer, low, 5000), 0);
+        ck_assert_int_eq(log_zero_ahead(&writer, low, 5000, LOG_LARGE), 0);
         ck_assert_uint_ge(file_size(), writer.end + low);
         append_random(&r, len);
         ck_assert(writer.zeroed == 0 || writer.zeroed > writer.end);
@@ -335,12 +336,12 @@ START_TEST(trim_cuts_the_zeroes_and_only_them)
     append(slice_str("one"));
     ck_assert_int_eq(log_trim(&writer), 0);
     ck_assert_uint_eq(file_size(), writer.end);
-    ck_assert_int_eq(log_zero_ahead(&writer, 1, 10000), 0);
+    ck_assert_int_eq(log_zero_ahead(&writer, 1, 10000, LOG_LARGE), 0);
     append(slice_str("two"));
     ck_assert_int_eq(log_trim(&writer), 0);
     ck_assert_uint_eq(file_size(), writer.end);
     append(slice_str("three"));
-    ck_assert_int_eq(log_zero_ahead(&writer, 1, 100), 0);
+    ck_assert_int_eq(log_zero_ahead(&writer, 1, 100, LOG_LARGE), 0);
     ck_assert_uint_eq(file_size(), writer.end + 100);
     assert_clean();
 }
@@ -353,7 +354,7 @@ START_TEST(a_failed_append_is_reported_and_moves_no_end)
     fail_writes = true;
     ck_assert_int_eq(log_append(&writer, slice_str("two")), -ENOSPC);
     ck_assert_uint_eq(writer.end, end);
-    ck_assert_int_eq(log_zero_ahead(&writer, 1, 100), -ENOSPC);
+    ck_assert_int_eq(log_zero_ahead(&writer, 1, 100, LOG_LARGE), -ENOSPC);
     ck_assert_uint_eq(writer.zeroed, 0);
 }
 END_TEST
@@ -438,7 +439,7 @@ START_TEST(any_changed_byte_ends_the_log_before_it)
     for (int small = 0; small < 2; small++) {
         size_t len;
         write_log(small);
-        ck_assert_int_eq(log_zero_ahead(&writer, 1, 300), 0);
+        ck_assert_int_eq(log_zero_ahead(&writer, 1, 300, LOG_LARGE), 0);
         char *bytes = whole_file(&len);
         for (size_t at = 0; at < len; at += small ? 1 : 61) {
             char flipped = (char)(bytes[at] ^ (at % 3 ? 1 << at % 8 : 0xff));
@@ -474,7 +475,7 @@ END_TEST
 START_TEST(bytes_far_behind_zeroes_are_told)
 {
     append(slice_str("one"));
-    ck_assert_int_eq(log_zero_ahead(&writer, 1, 5 * LOG_BLOCK_SIZE), 0);
+    ck_assert_int_eq(log_zero_ahead(&writer, 1, 5 * LOG_BLOCK_SIZE, LOG_LARGE), 0);
     assert_clean();
     put_bytes(file_size() - 1, "x", 1);
     assert_reads(1, LOG_END_TORN, 0);

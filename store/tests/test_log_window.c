@@ -64,7 +64,7 @@ static void disturb(struct sim_random *r, struct log *l)
 {
     switch (sim_below(r, 12)) {
     case 0:
-        ck_assert_int_eq(log_zero_ahead(&l->writer, 100, 3000), 0);
+        ck_assert_int_eq(log_zero_ahead(&l->writer, 100, 3000, LOG_LARGE), 0);
         break;
     case 1:
         ck_assert_int_eq(log_undo(&l->writer), 0);
@@ -144,10 +144,11 @@ START_TEST(without_space_for_zeroes_records_are_written_as_ever)
 END_TEST
 
 /* Wherever the records before them end. */
-START_TEST(many_zeroes_are_written_in_whole_pieces_of_64_KiB)
+START_TEST(many_zeroes_are_written_in_whole_pieces)
 {
-    enum { PIECE = 64 << 10, MANY = 200000 };
-    static const char bytes[MANY + PIECE];
+    enum { MANY = 200000 };
+    static const char bytes[MANY + LOG_LARGE];
+    const enum log_piece piece = _i ? LOG_LARGE : LOG_PAGES;
     const struct sim_traced *calls;
     struct log l;
     log_open_new(&l, "/log");
@@ -155,14 +156,14 @@ START_TEST(many_zeroes_are_written_in_whole_pieces_of_64_KiB)
         ck_assert_int_eq(log_append(&l.writer, slice_of(bytes, 7)), 0);
         uint64_t at = l.writer.end;
         env_sim_set_trace(disk, true);
-        ck_assert_int_eq(log_zero_ahead(&l.writer, 1, MANY), 0);
-        ck_assert_uint_gt(l.writer.zeroed, at + MANY - PIECE);
+        ck_assert_int_eq(log_zero_ahead(&l.writer, 1, MANY, piece), 0);
+        ck_assert_uint_gt(l.writer.zeroed, at + MANY - piece);
         ck_assert_uint_le(l.writer.zeroed, at + MANY);
         for (size_t k = 0, n = env_sim_trace(disk, &calls); k < n; k++) {
             ck_assert_uint_eq(calls[k].off, at);
-            ck_assert_uint_le(calls[k].len, PIECE);
+            ck_assert_uint_le(calls[k].len, piece);
             at += calls[k].len;
-            ck_assert_uint_eq(at % PIECE, 0);
+            ck_assert_uint_eq(at % piece, 0);
         }
         ck_assert_uint_eq(at, l.writer.zeroed);
         env_sim_set_trace(disk, false);
@@ -224,7 +225,7 @@ static void open_store(size_t window)
 /* Returns how many of the puts went through a window. */
 static uint64_t put(int count, size_t len, bool sync)
 {
-    static const char bytes[LONGEST];
+    static const char bytes[60000];
     uint64_t before = through_windows();
     for (int i = 0; i < count; i++)
         ck_assert_int_eq(store_put(store, slice_str("key"), slice_of(bytes, len), sync), 0);
@@ -259,6 +260,28 @@ START_TEST(sync_writes_and_those_right_behind_them_do_not)
     ck_assert_uint_eq(put(10, 100, true), 0);
     ck_assert_uint_eq(put(AFTER / 150, 100, false), 0);
     ck_assert_uint_gt(put(AFTER / 100, 100, false), 0);
+    store_close(store);
+}
+END_TEST
+
+/* A sync behind each: what the kernel counts as written is a page then. */
+START_TEST(synced_writes_go_over_zeroes_of_single_pages)
+{
+    const struct sim_traced *calls;
+    size_t n, zeroed = 0;
+    open_store(WINDOW);
+    put(2, 100, true); /* the log is synced often */
+    env_sim_set_trace(disk, true);
+    put(20, 60000, true);
+    n = env_sim_trace(disk, &calls);
+    for (size_t i = 0; i < n; i++)
+        if (calls[i].call == SIM_WRITE && strstr(calls[i].path, ".log") && calls[i].len < 60000) {
+            ck_assert_uint_le(calls[i].len, 4096);
+            ck_assert_uint_eq((calls[i].off + calls[i].len) % 4096, 0);
+            zeroed++;
+        }
+    ck_assert_uint_ge(zeroed, 256);
+    env_sim_set_trace(disk, false);
     store_close(store);
 }
 END_TEST
@@ -421,7 +444,7 @@ int main(void)
     tcase_add_test(writer, the_log_is_the_same_with_and_without_windows);
     tcase_add_test(writer, only_the_append_that_was_announced_takes_the_window);
     tcase_add_test(writer, without_space_for_zeroes_records_are_written_as_ever);
-    tcase_add_test(writer, many_zeroes_are_written_in_whole_pieces_of_64_KiB);
+    tcase_add_loop_test(writer, many_zeroes_are_written_in_whole_pieces, 0, 2);
     tcase_add_test(writer, zeroes_that_fail_otherwise_are_an_error);
     tcase_add_test(writer, where_there_are_no_windows_records_are_written_as_ever);
     tcase_set_timeout(rule, 60);
@@ -429,6 +452,7 @@ int main(void)
     tcase_add_test(rule, many_short_plain_writes_go_through_windows);
     tcase_add_test(rule, a_store_without_windows_has_none);
     tcase_add_test(rule, sync_writes_and_those_right_behind_them_do_not);
+    tcase_add_test(rule, synced_writes_go_over_zeroes_of_single_pages);
     tcase_add_test(rule, long_writes_do_not);
     tcase_add_test(rule, long_writes_go_over_zeroes_except_right_behind_a_sync);
     tcase_add_test(rule, little_of_a_window_is_left_when_the_next_log_takes_over);
