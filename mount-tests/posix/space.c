@@ -101,8 +101,13 @@ static long inodes(void)
 /* Those that the test before this one removed are gone, too. */
 static long inodes_at_rest(void)
 {
-    wait_ms(50);
-    return inodes();
+    long now = inodes(), before;
+    do {
+        before = now;
+        wait_ms(50);
+        now = inodes();
+    } while (now != before);
+    return now;
 }
 
 /* On the disk below others make files as well, so it says nothing. A file that goes is counted
