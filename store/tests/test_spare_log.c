@@ -97,6 +97,17 @@ static void put_until_switch(int *i)
         put((*i)++, false);
 }
 
+/* So often, each time with a log that is ready. Returns the next key. */
+static int switch_often(int times)
+{
+    int i = 0;
+    for (int n = 1; n <= times; n++) {
+        await(&made, n);
+        put_until_switch(&i);
+    }
+    return i;
+}
+
 static void count_log(void *arg, const char *name)
 {
     *(int *)arg += is_log(name);
@@ -111,12 +122,8 @@ static int logs_in_folder(void)
 
 START_TEST(a_switch_finds_its_log_made)
 {
-    int i = 0;
     open_store();
-    for (int n = 1; n <= 5; n++) {
-        await(&made, n);
-        put_until_switch(&i);
-    }
+    switch_often(5);
     ck_assert_int_eq(atomic_load(&made_by_writer), 0);
     close_store();
 }
@@ -155,12 +162,8 @@ END_TEST
  */
 START_TEST(its_entry_is_synced_with_the_next_table)
 {
-    int i = 0;
     open_store();
-    for (int n = 1; n <= 3; n++) {
-        await(&made, n);
-        put_until_switch(&i);
-    }
+    int i = switch_often(3);
     struct store_stats stats;
     do {
         usleep(1000);
@@ -198,15 +201,11 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("spare_log");
-    TCase *tc = tcase_create("spare_log");
-    tcase_set_timeout(tc, 20);
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_test(tc, a_switch_finds_its_log_made);
-    tcase_add_test(tc, a_clean_close_leaves_one_log);
-    tcase_add_test(tc, where_none_could_be_made_the_switch_makes_its_own);
-    tcase_add_test(tc, its_entry_is_synced_with_the_next_table);
-    tcase_add_test(tc, a_power_cut_with_a_spare_log_loses_nothing_that_was_synced);
-    suite_add_tcase(suite, tc);
-    return run_suite(suite);
+    const TTest *const tests[] = {a_switch_finds_its_log_made,
+                                  a_clean_close_leaves_one_log,
+                                  where_none_could_be_made_the_switch_makes_its_own,
+                                  its_entry_is_synced_with_the_next_table,
+                                  a_power_cut_with_a_spare_log_loses_nothing_that_was_synced,
+                                  NULL};
+    return run_tests("spare_log", 20, setup, teardown, tests);
 }
