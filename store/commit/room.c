@@ -267,17 +267,32 @@ int room_switch_now(struct store *s)
     return force_switch(s, ROOM_SWITCH_NOW);
 }
 
+#define COMPACTION_TRY_MS 3000
+
 /* A flush that found no space is tried now; returns when a try has ended that began later than
  * this. */
 static void await_flush_try(struct store *s)
 {
-    pthread_mutex_lock(&s->mu);
     uint64_t begun = s->flushes_begun;
     while (s->flush_lacks_space && s->flushes_ended <= begun && !s->background_error) {
         background_retry(s);
         pthread_cond_wait(&s->background_changed, &s->mu);
     }
-    pthread_mutex_unlock(&s->mu);
+}
+
+/* The same for a compaction that has to make room in level 0; but it is not waited for long, since
+ * there may be none that can run. */
+static void await_compaction_try(struct store *s)
+{
+    uint64_t begun = s->compactions_begun;
+    for (int i = 0; i < COMPACTION_TRY_MS && s->compaction_lacks_space &&
+                    s->compaction_lacked <= begun && !s->background_error;
+         i++) {
+        background_retry(s);
+        pthread_mutex_unlock(&s->mu);
+        env_sleep_us(s->env, 1000);
+        pthread_mutex_lock(&s->mu);
+    }
 }
 
 int room_switch_at_last(struct store *s)
@@ -285,6 +300,10 @@ int room_switch_at_last(struct store *s)
     int rc = room_switch(s);
     if (!space_lacks(rc))
         return rc;
+    pthread_mutex_lock(&s->mu);
     await_flush_try(s);
+    if (s->versions.current->level[0].count >= s->options.l0_stop)
+        await_compaction_try(s);
+    pthread_mutex_unlock(&s->mu);
     return room_switch(s);
 }

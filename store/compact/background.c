@@ -163,12 +163,15 @@ static void *flush_thread(void *arg)
     return NULL;
 }
 
-/* A compaction, begun at `mark`, ended with `rc`. mu held at entry and exit, let go of meanwhile.
+/* A compaction, the try `number`, begun at `mark`, ended with `rc`. mu held at entry and exit, let
+ * go of meanwhile.
  */
-static enum outcome compacted(struct store *s, int rc, unsigned long long mark)
+static enum outcome compacted(struct store *s, int rc, unsigned long long mark, uint64_t number)
 {
     enum outcome outcome = outcome_of(s, rc, mark, "compaction");
     s->compaction_lacks_space = outcome == LATER_TRY;
+    if (outcome == LATER_TRY && number > s->compaction_lacked)
+        s->compaction_lacked = number;
     if (rc && outcome == ENDED && rc != -ECANCELED && rc != STORE_ECORRUPT)
         store_set_error(s, rc, "compaction");
     pthread_cond_broadcast(&s->background_changed);
@@ -176,14 +179,14 @@ static enum outcome compacted(struct store *s, int rc, unsigned long long mark)
     return outcome;
 }
 
-static enum outcome compact_once(struct store *s, struct compaction *c)
+static enum outcome compact_once(struct store *s, struct compaction *c, uint64_t number)
 {
     if (compaction_needed(s)) /* perhaps there is one for another thread, too */
         pthread_cond_signal(&s->background->compact_work);
     unsigned long long mark = space_mark(&s->space);
     int rc = compaction_run(s, c);
     compaction_end(s, c);
-    return compacted(s, rc, mark);
+    return compacted(s, rc, mark, number);
 }
 
 /* What there is to do now, done. *idle: nothing. mu held at entry and exit, let go of meanwhile. */
@@ -192,14 +195,15 @@ static enum outcome compact_something(struct store *s, bool *idle)
     int rc = 0;
     bool stopped = s->background_error != 0;
     unsigned long long mark = space_mark(&s->space);
+    uint64_t number = ++s->compactions_begun;
     enum reclaim_result reclaimed = stopped ? RECLAIM_NOTHING : reclaim_step(s, &rc);
     *idle = false;
     if (reclaimed == RECLAIM_GOES_ON)
-        return compacted(s, rc, mark);
+        return compacted(s, rc, mark, number);
     struct compaction *c = stopped || s->background_error ? NULL : compaction_pick(s);
     damage_note_stuck(s, c != NULL);
     if (c)
-        return compact_once(s, c);
+        return compact_once(s, c, number);
     if (can_delete(s))
         background_delete_obsolete(s);
     else if (reclaimed == RECLAIM_WAITS)

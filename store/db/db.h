@@ -88,10 +88,12 @@ struct store {
     struct store_stats stats;
     /* The last flush, compaction ended for want of space: it will be tried again. */
     bool flush_lacks_space, compaction_lacks_space;
-    bool compaction_stuck;  /* one is needed, and none can run because of damaged tables */
-    char *damage_text;      /* of the table that a compaction could not read last; or NULL */
-    uint64_t flushes_begun; /* tries count, too; guarded by mu */
-    uint64_t flushes_ended; /* well or not: one at a time, so these were the first ones */
+    bool compaction_stuck;      /* one is needed, and none can run because of damaged tables */
+    char *damage_text;          /* of the table that a compaction could not read last; or NULL */
+    uint64_t compactions_begun; /* tries count, too; guarded by mu */
+    uint64_t compaction_lacked; /* the newest of them that ended for want of space */
+    uint64_t flushes_begun;     /* tries count, too; guarded by mu */
+    uint64_t flushes_ended;     /* well or not: one at a time, so these were the first ones */
     struct space space;
     struct reclaim reclaim;
 

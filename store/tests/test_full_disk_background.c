@@ -204,6 +204,47 @@ START_TEST(a_flush_that_began_without_space_is_tried_again_for_who_asks_later)
 }
 END_TEST
 
+/* Space for the tables of flushes, none for those of compactions. The first table is a flush's. */
+static pthread_t flusher;
+static atomic_bool flusher_known;
+
+static int none_for_compactions(void *arg, enum sim_call call, const char *path)
+{
+    (void)arg;
+    const char *name = strrchr(path, '/');
+    uint64_t number;
+    if (call != SIM_CREATE || name_parse(name ? name + 1 : path, &number) != NAME_TABLE)
+        return 0;
+    if (!atomic_load(&flusher_known)) {
+        flusher = pthread_self();
+        atomic_store(&flusher_known, true);
+    }
+    return pthread_equal(flusher, pthread_self()) ? 0 : -ENOSPC;
+}
+
+START_TEST(closing_tries_a_compaction_that_pauses_for_space_again)
+{
+    struct store_stats stats;
+    int n = 0;
+    ck_assert_int_eq(store_close(full.store), 0);
+    full.options.reserve_bytes = 0; /* else there is always somebody who tries again */
+    env_sim_set_hook(full.disk, none_for_compactions, NULL);
+    env_sim_set_real_time(full.disk, true);
+    full_open();
+    for (int k = 0; n < 5000 && full_put(k % 50, false) == 0; k++) /* tables of the same keys */
+        n++;
+    ck_assert_int_lt(n, 5000);
+    do {
+        usleep(1000);
+        store_get_stats(full.store, &stats);
+    } while (stats.space_retries < 7);
+    env_sim_set_hook(full.disk, NULL, NULL);
+    ck_assert_msg(store_close(full.store) == 0, "%s", fail_text());
+    full_open();
+    full_must_have(full.store, 0, 50);
+}
+END_TEST
+
 /* Two tables go to deeper levels, where nothing is in the way, two to level 0. The compaction's is
  * the fifth that is made, the one behind it the flush's. */
 enum { BEFORE = 4, LAST_KEY = 30000 };
@@ -402,6 +443,7 @@ int main(void)
     tcase_add_test(background, store_flush_tries_a_flush_that_pauses_for_space_again);
     tcase_add_loop_test(background,
                         a_flush_that_began_without_space_is_tried_again_for_who_asks_later, 0, 2);
+    tcase_add_test(background, closing_tries_a_compaction_that_pauses_for_space_again);
     tcase_add_loop_test(background, one_compactor_brings_deletes_down_from_a_full_level_0, 0, 2);
     tcase_add_test(background, deletes_that_cannot_be_brought_down_are_tried_with_pauses);
     tcase_add_test(background, a_manifest_record_without_space_is_tried_again);
