@@ -27,6 +27,11 @@ static void close_slots(void)
     }
 }
 
+static int is_read(const struct op *op)
+{
+    return op->kind == OP_READ || op->kind == OP_SLOT_READ;
+}
+
 /* Returns: whether to go on. */
 static int ask_for(const char *what)
 {
@@ -49,24 +54,6 @@ static void compare(enum look how, const char *when, const struct op *op, long n
 {
     if (look(mount.dir, oracle.root, how, stderr))
         fail(when, op, number);
-}
-
-/* The daemon went under this operation: it is done, or it is not. */
-static void compare_lost(const struct op *op, long number)
-{
-    char *without;
-    size_t size;
-    FILE *out = open_memstream(&without, &size);
-    int differences = look(mount.dir, oracle.root, LOOK, out);
-    fclose(out);
-    if (differences) {
-        op_on_oracle(&oracle, op);
-        if (look(mount.dir, oracle.root, LOOK, stderr)) {
-            fprintf(stderr, "that was with the operation; without it:\n%s", without);
-            fail("after kill -9 neither with nor without it", op, number);
-        }
-    }
-    free(without);
 }
 
 /* What the kernel does not answer from its caches. */
@@ -99,6 +86,44 @@ static void take_first_part(struct op *op, long rc)
     part.len = (size_t)rc;
     op_on_oracle(&oracle, &part);
     op->skip = (size_t)rc;
+}
+
+/* The kernel may have sent a write in parts that meet at a page, and the daemon have done the first
+ * ones and gone before it answered. */
+static int first_parts_are_there(struct op *op)
+{
+    enum { PAGE = 4096 };
+    int found = 0;
+    if (op->kind != OP_WRITE && op->kind != OP_SLOT_WRITE)
+        return 0;
+    FILE *nowhere = fopen("/dev/null", "w");
+    if (nowhere == NULL)
+        return 0;
+    size_t end = (op->off + op->skip) / PAGE * PAGE + PAGE;
+    for (; !found && end < op->off + op->len; end += PAGE) {
+        take_first_part(op, (long)(end - op->off));
+        found = look(mount.dir, oracle.root, LOOK, nowhere) == 0;
+    }
+    fclose(nowhere);
+    return found;
+}
+
+/* The daemon went under this operation: it is done, or it is not. */
+static void compare_lost(struct op *op, long number)
+{
+    char *without;
+    size_t size;
+    FILE *out = open_memstream(&without, &size);
+    int differences = look(mount.dir, oracle.root, LOOK, out);
+    fclose(out);
+    if (differences && !first_parts_are_there(op)) {
+        op_on_oracle(&oracle, op);
+        if (look(mount.dir, oracle.root, LOOK, stderr)) {
+            fprintf(stderr, "that was with the operation; without it:\n%s", without);
+            fail("after kill -9 neither with nor without it", op, number);
+        }
+    }
+    free(without);
 }
 
 /* Returns: whether to go on. */
@@ -142,6 +167,12 @@ int main(int argc, char **argv)
             continue;
         struct outcome expected = op_on_oracle(&oracle, &op);
         if (got.rc != expected.rc || got.sum != expected.sum) {
+            if (kill && is_read(&op) && does_not_answer()) { /* a part came from the page cache */
+                lost++;
+                if (!after_kill(&op, i))
+                    break;
+                continue;
+            }
             fprintf(stderr, "got %ld (%s), sum %lx; expected %ld (%s), sum %lx\n", got.rc,
                     got.rc < 0 ? strerror((int)-got.rc) : "", (long)got.sum, expected.rc,
                     expected.rc < 0 ? strerror((int)-expected.rc) : "", (long)expected.sum);
