@@ -19,11 +19,10 @@ alike() { # WANTED GOT
             if ($i != $(half + i) || off > 0.101 || off < -0.101) exit 1
         }
         exit NF % 4 != 0
-    }'
+    }' || { echo "it is: $2"; return 1; }
 }
 expect() { # NAME WANTED GOT
     check "$1: $2" alike "$2" "$3"
-    alike "$2" "$3" || echo "    it is: $3"
 }
 # requests_of NAME DIVISOR WANTED COMMAND...: opcodes of the kernel's requests; forgetting is left out (the kernel does it when it likes)
 requests_of() {

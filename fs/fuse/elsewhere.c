@@ -12,6 +12,14 @@ static void wait_on(sem_t *s)
         ;
 }
 
+void stay_on_cpu(pthread_t thread, unsigned number)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(number, &set);
+    pthread_setaffinity_np(thread, sizeof set, &set);
+}
+
 /* ---- a companion for each thread that asked for one */
 
 struct companion {
@@ -120,17 +128,12 @@ int flusher_start(struct session *s)
 }
 
 /* To the CPU of the thread that wakes it, which has the program's fsync and answers it: another one
- * is idle where there is but one program, and takes long to wake. In vain where that is forbidden.
- */
+ * is idle where there is but one program, and takes long to wake. */
 static void move_here(void)
 {
     int cpu = sched_getcpu();
-    cpu_set_t set;
-    if (cpu < 0 || cpu >= CPU_SETSIZE || atomic_exchange(&flusher.cpu, cpu) == cpu)
-        return;
-    CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
-    pthread_setaffinity_np(flusher.thread, sizeof set, &set);
+    if (cpu >= 0 && cpu < CPU_SETSIZE && atomic_exchange(&flusher.cpu, cpu) != cpu)
+        stay_on_cpu(flusher.thread, (unsigned)cpu);
 }
 
 void flusher_wake(void)

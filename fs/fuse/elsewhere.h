@@ -11,6 +11,10 @@ void elsewhere_run(void (*call)(void *arg), void *arg);
 /* Before the thread ends: its companion ends. */
 void elsewhere_end(void);
 
+/* The thread runs on that CPU alone from now on; where that is offline, or forbidden to us, as
+ * before. */
+void stay_on_cpu(pthread_t thread, unsigned number);
+
 /* The thread that leads the flushes of fsyncs. 0 or negative. */
 int flusher_start(struct session *s);
 /* Somebody has started an fsync: lead its flush soon. Any thread; costs little. */

@@ -112,19 +112,10 @@ void uring_commit_answered(struct uring_queue *q)
     }
 }
 
-/* Beside the programs whose requests these are: they sleep while they wait for the answer, and an
- * idle CPU takes long to wake. Not for a CPU that is offline, or forbidden to us. */
-static void stay_on_cpu(unsigned number)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(number, &set);
-    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
-}
-
-/* But the kernel reads ahead, and then a program does not sleep: it takes up what it has while the
- * next piece is served. So a large piece is sent at once; and while files are read the thread may
- * go to an idle CPU. */
+/* A reader stays beside the programs whose requests these are: they sleep while they wait for the
+ * answer, and an idle CPU takes long to wake. But the kernel reads ahead, and then a program does
+ * not sleep: it takes up what it has while the next piece is served. So a large piece is sent at
+ * once; and while files are read the thread may go to an idle CPU. */
 static void choose_cpu(struct uring_queue *q, bool reads)
 {
     static _Thread_local unsigned others; /* requests since the last read */
@@ -134,7 +125,7 @@ static void choose_cpu(struct uring_queue *q, bool reads)
         pthread_setaffinity_np(pthread_self(), sizeof q->cpus, &q->cpus);
         roams = true;
     } else if (roams && others >= SETTLED) {
-        stay_on_cpu(q->number);
+        stay_on_cpu(pthread_self(), q->number);
         roams = false;
     }
 }
@@ -232,7 +223,7 @@ void *uring_work(void *arg)
 {
     struct uring_queue *q = arg;
     mine = q;
-    stay_on_cpu(q->number);
+    stay_on_cpu(pthread_self(), q->number);
     int r = 0;
     while (r == 0 && place_await(&q->place)) {
         role = PLACE_READER;

@@ -267,8 +267,6 @@ int room_switch_now(struct store *s)
     return force_switch(s, ROOM_SWITCH_NOW);
 }
 
-#define COMPACTION_TRY_MS 3000
-
 /* A flush that found no space is tried now; returns when a try has ended that began later than
  * this. */
 static void await_flush_try(struct store *s)
@@ -279,6 +277,8 @@ static void await_flush_try(struct store *s)
         pthread_cond_wait(&s->background_changed, &s->mu);
     }
 }
+
+#define COMPACTION_TRY_MS 3000
 
 /* The same for a compaction that has to make room in level 0; but it is not waited for long, since
  * there may be none that can run. */

@@ -164,8 +164,7 @@ static void *flush_thread(void *arg)
 }
 
 /* A compaction, the try `number`, begun at `mark`, ended with `rc`. mu held at entry and exit, let
- * go of meanwhile.
- */
+ * go of meanwhile. */
 static enum outcome compacted(struct store *s, int rc, unsigned long long mark, uint64_t number)
 {
     enum outcome outcome = outcome_of(s, rc, mark, "compaction");

@@ -24,6 +24,31 @@ static int compact_patiently(void)
     return rc;
 }
 
+static enum name_kind kind_of(const char *path)
+{
+    const char *name = strrchr(path, '/');
+    uint64_t number;
+    return name_parse(name ? name + 1 : path, &number);
+}
+
+/* Until what finds no space pauses for long. */
+static void await_a_long_pause(void)
+{
+    struct store_stats stats;
+    do {
+        usleep(1000);
+        store_get_stats(full.store, &stats);
+    } while (stats.space_retries < 7);
+}
+
+/* With a reserve there is always somebody who tries again. */
+static void open_without_reserve(void)
+{
+    ck_assert_int_eq(store_close(full.store), 0);
+    full.options.reserve_bytes = 0;
+    full_open();
+}
+
 START_TEST(a_flush_without_space_is_tried_again)
 {
     struct full_target t = {SIM_WRITE, NAME_TABLE, 0, 5, -ENOSPC};
@@ -50,12 +75,9 @@ static atomic_bool delete_runs;
 
 static int flush_takes_the_reserve(void *arg, enum sim_call call, const char *path)
 {
-    const char *name = strrchr(path, '/');
-    enum name_kind awaited = *(enum name_kind *)arg, kind;
-    uint64_t number;
+    enum name_kind awaited = *(enum name_kind *)arg, kind = kind_of(path);
     if (call != SIM_WRITE || !full_has_file("RESERVE"))
         return 0;
-    kind = name_parse(name ? name + 1 : path, &number);
     if (kind == NAME_TABLE) {
         while (!atomic_load(&delete_runs))
             usleep(200);
@@ -97,17 +119,13 @@ END_TEST
  * until the flush pauses for long. */
 static int fill_up_to_a_long_pause(struct full_target *t)
 {
-    struct store_stats stats;
     int n = 0;
     *t = (struct full_target){SIM_WRITE, NAME_TABLE, 0, 1 << 30, -ENOSPC};
     env_sim_set_hook(full.disk, full_strike, t);
     while (n < 1000 && full_put(n, false) == 0)
         n++;
     ck_assert_int_lt(n, 1000);
-    do {
-        usleep(1000);
-        store_get_stats(full.store, &stats);
-    } while (stats.space_retries < 7);
+    await_a_long_pause();
     return n;
 }
 
@@ -163,10 +181,7 @@ static atomic_bool last_try, flush_is_held, let_go;
 static int hold_last_try(void *arg, enum sim_call call, const char *path)
 {
     (void)arg;
-    const char *name = strrchr(path, '/');
-    uint64_t number;
-    if (call != SIM_CREATE || name_parse(name ? name + 1 : path, &number) != NAME_TABLE ||
-        !atomic_load(&last_try))
+    if (call != SIM_CREATE || kind_of(path) != NAME_TABLE || !atomic_load(&last_try))
         return 0;
     atomic_store(&flush_is_held, true);
     while (!atomic_load(&let_go))
@@ -185,9 +200,7 @@ START_TEST(a_flush_that_began_without_space_is_tried_again_for_who_asks_later)
 {
     struct full_target t;
     pthread_t later;
-    ck_assert_int_eq(store_close(full.store), 0);
-    full.options.reserve_bytes = 0; /* else there is always somebody who tries again */
-    full_open();
+    open_without_reserve();
     int n = fill_up_to_a_long_pause(&t);
     atomic_store(&last_try, true);
     env_sim_set_hook(full.disk, hold_last_try, NULL);
@@ -211,9 +224,7 @@ static atomic_bool flusher_known;
 static int none_for_compactions(void *arg, enum sim_call call, const char *path)
 {
     (void)arg;
-    const char *name = strrchr(path, '/');
-    uint64_t number;
-    if (call != SIM_CREATE || name_parse(name ? name + 1 : path, &number) != NAME_TABLE)
+    if (call != SIM_CREATE || kind_of(path) != NAME_TABLE)
         return 0;
     if (!atomic_load(&flusher_known)) {
         flusher = pthread_self();
@@ -224,20 +235,14 @@ static int none_for_compactions(void *arg, enum sim_call call, const char *path)
 
 START_TEST(closing_tries_a_compaction_that_pauses_for_space_again)
 {
-    struct store_stats stats;
     int n = 0;
-    ck_assert_int_eq(store_close(full.store), 0);
-    full.options.reserve_bytes = 0; /* else there is always somebody who tries again */
-    env_sim_set_hook(full.disk, none_for_compactions, NULL);
     env_sim_set_real_time(full.disk, true);
-    full_open();
+    open_without_reserve();
+    env_sim_set_hook(full.disk, none_for_compactions, NULL);
     for (int k = 0; n < 5000 && full_put(k % 50, false) == 0; k++) /* tables of the same keys */
         n++;
     ck_assert_int_lt(n, 5000);
-    do {
-        usleep(1000);
-        store_get_stats(full.store, &stats);
-    } while (stats.space_retries < 7);
+    await_a_long_pause();
     env_sim_set_hook(full.disk, NULL, NULL);
     ck_assert_msg(store_close(full.store) == 0, "%s", fail_text());
     full_open();
@@ -253,10 +258,8 @@ static atomic_bool let_compaction, let_flush;
 
 static int two_gates(void *arg, enum sim_call call, const char *path)
 {
-    const char *name = strrchr(path, '/');
-    uint64_t number;
     (void)arg;
-    if (call != SIM_CREATE || name_parse(name ? name + 1 : path, &number) != NAME_TABLE)
+    if (call != SIM_CREATE || kind_of(path) != NAME_TABLE)
         return 0;
     int n = atomic_fetch_add(&tables_made, 1) + 1;
     while (n == BEFORE + 1 ? !atomic_load(&let_compaction) : n > BEFORE && !atomic_load(&let_flush))
@@ -350,10 +353,8 @@ static atomic_int logs_refused;
 
 static int no_new_log(void *arg, enum sim_call call, const char *path)
 {
-    const char *name = strrchr(path, '/');
-    uint64_t number;
     (void)arg;
-    if (call != SIM_CREATE || name_parse(name ? name + 1 : path, &number) != NAME_LOG)
+    if (call != SIM_CREATE || kind_of(path) != NAME_LOG)
         return 0;
     atomic_fetch_add(&logs_refused, 1);
     return -ENOSPC;
