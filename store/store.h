@@ -37,6 +37,33 @@ enum store_delay { STORE_DELAY_SMOOTH = 0, STORE_DELAY_SIMPLE = 1 };
 
 #define STORE_RESERVE_AUTO UINT64_MAX
 
+/* Bytes that batches refer to, and that their writer keeps in files of its own beside the store
+ * (store/README.md, "Bytes beside the store"). It writes them before it enqueues the batch, and
+ * need not sync them: with these two functions the store keeps its promises for such batches, too.
+ * Either may be NULL. They must not call the store, nor wait for anyone who waits for it. */
+struct store_beside {
+    void *arg;
+    /* Makes durable what all batches refer to that were committed before this call; the entries of
+     * new files in their folders, too. Called before each sync round and before a memtable goes
+     * into a table; it should cost little where nothing is to be done. Any thread, one call at a
+     * time; who does not sync goes on meanwhile. Returns 0; or an error, with fail_text(): then,
+     * whatever the code, it is the store's background error, as for a failed fdatasync of the log,
+     * and it is not called again.
+     *
+     * In store_open (not with read_only) it is called before what was replayed goes into tables,
+     * and covers what `check` found there: written by a process that was killed, it may be in the
+     * page cache alone. Where that process had a failed fdatasync, the cache may show as clean what
+     * the disk has not: such bytes are durable only if they are written anew. An error fails the
+     * open. */
+    int (*sync)(void *arg);
+    /* Is what this put refers to there, and whole? Called in store_open only, by its thread, in the
+     * order of the log, for each put (by key and value, whether it refers to something or not) of
+     * those batches that are not known to have been durable, until one is refused. 0;
+     * STORE_ECORRUPT, with fail_text(): the batch counts as torn, so what is open ends before it;
+     * any other error fails the open. */
+    int (*check)(void *arg, struct slice key, struct slice value);
+};
+
 struct store_options {
     bool create_if_missing;   /* default true */
     bool error_if_exists;     /* default false: -EEXIST where there is a store already */
@@ -78,6 +105,7 @@ struct store_options {
     struct env *env;           /* default env_posix() */
     void (*log)(void *arg, const char *line); /* events, one line each; default: the file LOG */
     void *log_arg;
+    struct store_beside beside; /* default: nothing is beside the store */
 };
 
 void store_options_init(struct store_options *o); /* the defaults above */
@@ -209,6 +237,14 @@ enum store_sync_need store_sync_needed(struct store *s); /* costs hardly anythin
 void store_sync_run(struct store *s);
 uint64_t store_last_sequence(struct store *s);
 uint64_t store_durable_sequence(struct store *s);
+/* Everything up to this sequence is in tables that a durable MANIFEST record names, and in no log
+ * that the next open replays: whatever crash comes, recovery hands no batch up to it to
+ * beside.check, and what it opens holds all of them. So what a batch up to it has given up beside
+ * the store may be overwritten, once no snapshot or cursor sees it. store_flush() moves it to the
+ * sequence of that moment; after store_open it is store_last_sequence(). It says nothing for a
+ * repair whose MANIFEST cannot be read: that replays whatever logs are left. Costs hardly anything.
+ */
+uint64_t store_flushed_sequence(struct store *s);
 
 /* ---------------------------------------------------------------- reading */
 

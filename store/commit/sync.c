@@ -190,15 +190,17 @@ static int collect_logs(struct store *s, struct target_log **out, bool *entries)
     return n;
 }
 
-/* fdatasync of every log that needs it. An older log may be the only place of a record that the
- * newest log's records build on, so all of them count. mu held at entry and exit, let go of
- * meanwhile. */
+/* fdatasync of every log that needs it, and before that of what their records refer to beside the
+ * store: all that was committed by now was written there before. An older log may be the only place
+ * of a record that the newest log's records build on, so all of them count. mu held at entry and
+ * exit, let go of meanwhile. */
 static int sync_logs(struct store *s)
 {
     struct target_log *logs;
     bool entries;
-    int n = collect_logs(s, &logs, &entries), rc = 0;
+    int n = collect_logs(s, &logs, &entries);
     pthread_mutex_unlock(&s->mu);
+    int rc = beside_sync(s);
     for (int i = 0; i < n && rc == 0; i++)
         if (logs[i].log->synced < logs[i].upto)
             rc = env_sync(s->env, logs[i].log->file);

@@ -1,10 +1,11 @@
 /* What is on stable storage: one sync at a time, led by one of those who wait for it.
  *
- * A sync round notes the newest sequence number committed, then runs fdatasync on every live log
- * that has bytes which are not synced yet, older logs first, and only when all of that succeeded
- * moves `durable` to the number it noted. Whoever was committed after the number was noted waits
- * for the next round. While a round runs, the queue goes on: plain writers do not wait for the
- * disk, and sync writers gather for the next round.
+ * A sync round notes the newest sequence number committed, has what is beside the store synced
+ * (db/beside.c), then runs fdatasync on every live log that has bytes which are not synced yet,
+ * older logs first, and only when all of that succeeded moves `durable` to the number it noted.
+ * Whoever was committed after the number was noted waits for the next round. While a round runs,
+ * the queue goes on: plain writers do not wait for the disk, and sync writers gather for the next
+ * round.
  *
  * A failed fdatasync is never repeated: it sets the store's background error. */
 #ifndef STORE_COMMIT_SYNC_H

@@ -42,6 +42,19 @@ int flush_write_table(struct store *s, struct memtable *m, uint64_t number, stru
     return rc;
 }
 
+/* The table of the oldest immutable. What its records refer to comes first: what is in a table is
+ * never checked again, and a repair without a MANIFEST takes tables that none named yet. mu NOT
+ * held. */
+static int write_oldest(struct store *s, struct memtable *m, uint64_t number, struct edit *e)
+{
+    int rc = beside_sync(s);
+    if (rc == 0)
+        rc = flush_write_table(s, m, number, e);
+    if (rc == 0 && e->added_count > 0)
+        rc = table_cache_check(s->tables, number, e->added[0].size);
+    return rc;
+}
+
 /* Puts the edit in force, with its table where that may go. mu held at entry and exit, let go of
  * meanwhile. */
 static int install(struct store *s, struct edit *e)
@@ -94,9 +107,7 @@ int flush_oldest(struct store *s)
         spare->refs++;
     edit_init(&e);
     pthread_mutex_unlock(&s->mu);
-    int rc = flush_write_table(s, im.mem, number, &e);
-    if (rc == 0 && e.added_count > 0)
-        rc = table_cache_check(s->tables, number, e.added[0].size);
+    int rc = write_oldest(s, im.mem, number, &e);
     pthread_mutex_lock(&s->mu);
     if (rc)
         goto out;
@@ -116,6 +127,7 @@ int flush_oldest(struct store *s)
         room_note_flush(s, memtable_bytes(im.mem), e.added[i].size, env_now_ns(s->env) - start);
     }
     sync_advance(s, im.last_sequence);
+    atomic_store_explicit(&s->flushed_sequence, im.last_sequence, memory_order_release);
     forget_oldest(s);
     live_log_drop(s, im.log_after);
     pthread_mutex_unlock(&s->mu);

@@ -7,7 +7,7 @@
  *   commit/room.c     make room: delays, stalls, memtable switches; throttle.c: the rate
  *   commit/sync.c     what is durable: one fdatasync at a time for all who wait
  *   compact/          flush of memtables, compaction, their threads
- *   db/               open, recovery, reads, snapshots, close */
+ *   db/               open, recovery, reads, snapshots, close; what is beside the store */
 #ifndef STORE_DB_DB_H
 #define STORE_DB_DB_H
 
@@ -70,8 +70,9 @@ struct store {
     struct table_cache *tables;
     pthread_mutex_t view_mu; /* guards the pointer `view` (not what it names) */
     struct view *view;
-    atomic_uint_fast64_t last_sequence; /* newest committed and visible; written under mu */
-    struct store_snapshot snapshots;    /* head of a ring; guarded by mu */
+    atomic_uint_fast64_t last_sequence;    /* newest committed and visible; written under mu */
+    atomic_uint_fast64_t flushed_sequence; /* in tables, and in no log; written under mu */
+    struct store_snapshot snapshots;       /* head of a ring; guarded by mu */
 
     /* memtables: guarded by mu, but the leader inserts into `mem` without it */
     struct memtable *mem;
@@ -108,6 +109,13 @@ struct store {
                                by mu, made by the flusher */
     bool spare_comes;       /* it is just being made; guarded by mu */
 
+    struct beside_state {
+        pthread_mutex_t mu; /* held while beside.sync runs, guards the others; never taken under the
+                               store's mu */
+        int error;          /* it failed with this; it is not called again */
+        char *text;
+    } beside;
+
     /* the info log */
     struct env_file *info_file;
     uint64_t info_end;
@@ -133,6 +141,17 @@ void info_log(struct store *s, const char *fmt, ...) __attribute__((format(print
 void store_set_error(struct store *s, int code, const char *what);
 /* Makes fail_text() of this thread say why the store takes no more writes. Returns `code`. */
 int store_recall_error(struct store *s, int code);
+
+/* db/beside.c ------------------------------------------------------------------------------------
+ */
+/* What all committed batches refer to beside the store (options.beside) is durable when it returns
+ * 0; a failure, of this call or an earlier one, is the background error. mu NOT held. */
+int beside_sync(struct store *s);
+/* The same while the store is being opened: there is no background error yet. */
+int beside_sync_in_open(struct store *s);
+/* Asks for each put of a batch (which batch_check has passed) whether what it refers to is there: 0
+ * also where nobody can say; STORE_ECORRUPT where one is refused; or the disk's error. */
+int beside_check(const struct store *s, struct slice record);
 
 /* db/live_log.c ----------------------------------------------------------------------------------
  */

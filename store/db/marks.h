@@ -1,5 +1,5 @@
-/* Marks in a log behind damage (commit/batch_format.h): what is left to say how much had been on
- * stable storage. */
+/* Marks in a log, also behind damage (commit/batch_format.h): what is left to say how much had been
+ * on stable storage. */
 #ifndef STORE_DB_MARKS_H
 #define STORE_DB_MARKS_H
 

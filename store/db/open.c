@@ -98,6 +98,7 @@ static struct store *store_new(const char *dir, const struct store_options *opti
     pthread_mutex_init(&s->view_mu, NULL);
     pthread_mutex_init(&s->info_mu, NULL);
     pthread_mutex_init(&s->space.mu, NULL);
+    pthread_mutex_init(&s->beside.mu, NULL);
     pthread_cond_init(&s->background_changed, NULL);
     s->snapshots.next = s->snapshots.prev = &s->snapshots;
     s->mem = memtable_new();
@@ -144,6 +145,8 @@ static void store_free(struct store *s)
     pthread_mutex_destroy(&s->info_mu);
     space_free(&s->space);
     buf_free(&s->reclaim.after);
+    pthread_mutex_destroy(&s->beside.mu);
+    free(s->beside.text);
     pthread_mutex_destroy(&s->view_mu);
     pthread_mutex_destroy(&s->mu);
     if (s->options.read_only)

@@ -2,16 +2,21 @@
  *
  * Batches carry their own sequence numbers and follow each other without a gap. Replay takes them
  * in order, across logs, and stops for good at the first thing that is not the next batch: a torn
- * record, a record that is no batch, a number that is not the expected one. What comes after would
- * be changes whose predecessors are lost; the store then would be a mixture of moments instead of
- * one of its past. It is counted, and the log files concerned are copied to lost/ before they go.
+ * record, a record that is no batch, a number that is not the expected one, a put that refers to
+ * bytes beside the store which are not there (options.beside). What comes after would be changes
+ * whose predecessors are lost; the store then would be a mixture of moments instead of one of its
+ * past. It is counted, and the log files concerned are copied to lost/ before they go.
  *
  * What was never synced may be torn by a crash in any way: that is no fault of the disk, and such a
  * store opens. But where marks (commit/batch_format.h) say that more had been on stable storage
  * than can be replayed, something was damaged: the open is refused, unless options.repair is set.
  *
- * The replayed batches are written to tables at once. A log is never appended to again: what is
- * behind its good part is unknown, and what its page cache shows may not be what the disk has. */
+ * What marks say was durable had its bytes on stable storage, too: it is not checked for them. If
+ * they are gone by now, that is damage to some value, and no reason to give up all that came later.
+ *
+ * The replayed batches are written to tables at once, behind a sync of what they refer to. A log is
+ * never appended to again: what is behind its good part is unknown, and what its page cache shows
+ * may not be what the disk has. */
 #include "db.h"
 
 #include <stdlib.h>
@@ -30,6 +35,7 @@ struct replay {
     uint64_t cut_records, cut_bytes;
     uint64_t durable; /* what marks say was on stable storage */
     char *where;      /* why and where it stopped, in words */
+    char *missing;    /* beside the store, in words; or NULL */
 };
 
 /* ---- the logs to replay */
@@ -64,7 +70,9 @@ static int spill(struct replay *r)
     struct store *s = r->s;
     if (memtable_count(r->mem) == 0)
         return 0;
-    int rc = flush_write_table(s, r->mem, set_new_number(&s->versions), &r->edit);
+    int rc = beside_sync_in_open(s);
+    if (rc == 0)
+        rc = flush_write_table(s, r->mem, set_new_number(&s->versions), &r->edit);
     memtable_unref(r->mem);
     r->mem = memtable_new();
     return rc;
@@ -101,14 +109,33 @@ static bool is_in_tables(const struct replay *r, struct slice record)
            batch_rep_sequence(record) + batch_rep_count(record) <= set->manifest_sequence + 1;
 }
 
-/* Why replay ends at this record; NULL where it does not. */
-static const char *why_stop(const struct replay *r, struct slice record)
+/* Is what the batch refers to beside the store there, or was it when a mark was written? *why: what
+ * is missing. 0 or an error that ends the open. */
+static int look_beside(struct replay *r, struct slice record, const char **why)
 {
-    if (batch_check(record))
-        return "a record that is not a batch";
-    if (!is_next(r, batch_rep_sequence(record)))
-        return "a gap in the sequence numbers";
-    return NULL;
+    uint64_t last = batch_rep_sequence(record) + batch_rep_count(record) - 1;
+    int rc = last <= r->durable ? 0 : beside_check(r->s, record);
+    if (rc != STORE_ECORRUPT)
+        return rc;
+    r->missing = mem_printf("what a record refers to is not there: %s", fail_text());
+    *why = r->missing;
+    return 0;
+}
+
+/* *why: why replay ends at this record; NULL where it does not. 0 or an error that ends the open.
+ */
+static int why_stop(struct replay *r, struct slice record, const char **why)
+{
+    *why = NULL;
+    if (r->stopped)
+        *why = "behind an earlier gap";
+    else if (batch_check(record))
+        *why = "a record that is not a batch";
+    else if (!is_next(r, batch_rep_sequence(record)))
+        *why = "a gap in the sequence numbers";
+    else
+        return look_beside(r, record, why);
+    return 0;
 }
 
 /* Counts what is left of a log from its current record on. `have` says that a record was read and
@@ -157,10 +184,11 @@ static int replay_log(struct replay *r, const char *path)
         }
         if (is_in_tables(r, record))
             continue;
-        why = r->stopped ? "behind an earlier gap" : why_stop(r, record);
+        rc = why_stop(r, record, &why);
         if (why)
             break;
-        rc = take_batch(r, record);
+        if (rc == 0)
+            rc = take_batch(r, record);
         if (rc)
             goto out;
     }
@@ -222,9 +250,22 @@ static int refuse_loss(struct replay *r)
                 r->where ? r->where : s->dir, (unsigned long long)(r->durable - reached), s->dir);
 }
 
+/* Marks lie behind what they cover: where batches are to be checked all of them are looked for
+ * first. */
+static int find_durable(struct replay *r, const struct log_list *logs)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && r->s->options.beside.check && i < logs->count; i++) {
+        char *path = name_log(r->s->dir, logs->numbers[i]);
+        rc = marks_find(r->s->env, path, 0, false, &r->durable);
+        free(path);
+    }
+    return rc;
+}
+
 static int replay_all(struct replay *r, const struct log_list *logs)
 {
-    int rc = 0, stopped_in = -1;
+    int rc = find_durable(r, logs), stopped_in = -1;
     for (int i = 0; rc == 0 && i < logs->count; i++) {
         char *path = name_log(r->s->dir, logs->numbers[i]);
         rc = replay_log(r, path);
@@ -327,10 +368,12 @@ int recover_logs(struct store *s)
         goto out;
     set_clean_folder(&s->versions);
     atomic_store(&s->last_sequence, r.next_sequence - 1);
+    atomic_store(&s->flushed_sequence, r.next_sequence - 1);
 out:
     memtable_unref(r.mem);
     edit_free(&r.edit);
     free(logs.numbers);
     free(r.where);
+    free(r.missing);
     return rc;
 }

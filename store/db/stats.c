@@ -22,6 +22,11 @@ uint64_t store_last_sequence(struct store *s)
     return atomic_load_explicit(&s->last_sequence, memory_order_acquire);
 }
 
+uint64_t store_flushed_sequence(struct store *s)
+{
+    return atomic_load_explicit(&s->flushed_sequence, memory_order_acquire);
+}
+
 struct env *store_env(struct store *s)
 {
     return s->env;
