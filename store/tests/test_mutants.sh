@@ -1,5 +1,5 @@
 #!/bin/bash
-# Do the tests of the commit path, of a full disk, of the next log and of where tables go see it when a rule of theirs is removed? A copy of
+# Do the tests of the commit path, of a full disk, of the next log, of where tables go and of bytes beside the store see it when a rule of theirs is removed? A copy of
 # the sources, one rule removed at a time: the test has to fail.
 set -u
 [ -n "${SHORT:-}" ] && { echo "skipped: builds of its own, which make test runs"; exit 77; }
@@ -81,4 +81,26 @@ as_they_are test_place
 removed "a flushed table stays above older ones of its keys" store/compact/place.c 's/return bytes_met(s, level, smallest, largest) == 0 &&/return/'
 removed "it goes below none of level 0" store/compact/place.c 's/if (bytes_met(s, 0, smallest, largest) > 0)/if (!s)/'
 removed "it keeps out of a compaction's way" store/compact/place.c 's/           !is_written_to(s, level, smallest, largest);/           level > 0;/'
+
+as_they_are test_beside
+removed "a sync round syncs what is beside" store/commit/sync.c 's/int rc = beside_sync(s);/int rc = 0;/'
+removed "a flush syncs what is beside" store/compact/flush.c 's/int rc = beside_sync(s);/int rc = 0;/'
+removed "recovery syncs what is beside" store/db/recover.c 's/int rc = beside_sync_in_open(s);/int rc = 0;/'
+removed "its failure ends all writing, also for want of space" store/db/beside.c \
+    's/store_set_error(s, rc, "sync of what is beside the store");//'
+removed "a failed sync of what is beside is not tried again" store/db/beside.c 's/^    if (b->error)$/    if (!b)/'
+removed "one sync of what is beside at a time" store/db/beside.c 's/pthread_mutex_\(un\)*lock(&s->beside.mu);//'
+removed "no sync of what is beside where nothing may be written" store/db/beside.c 's/ || s->options.read_only)/)/'
+removed "recovery checks what is beside" store/db/recover.c 's/: beside_check(r->s, record);/: 0;/'
+removed "what marks cover is not checked" store/db/recover.c 's/int rc = last <= r->durable ? 0 :/int rc = last == 0 ? 0 :/'
+removed "marks are found before anything is checked" store/db/recover.c 's/int rc = find_durable(r, logs), stopped_in/int rc = 0, stopped_in/'
+removed "only a refusal cuts" store/db/recover.c 's/if (rc != STORE_ECORRUPT)/if (rc == 0)/'
+removed "a flush moves the flushed sequence" store/compact/flush.c 's/atomic_store_explicit(&s->flushed_sequence.*;//'
+removed "so does an open" store/db/recover.c 's/atomic_store(&s->flushed_sequence.*;//'
+
+as_they_are test_crash_beside
+removed "a sync round syncs what is beside" store/commit/sync.c 's/int rc = beside_sync(s);/int rc = 0;/'
+removed "a flush syncs what is beside" store/compact/flush.c 's/int rc = beside_sync(s);/int rc = 0;/'
+removed "recovery syncs what is beside" store/db/recover.c 's/int rc = beside_sync_in_open(s);/int rc = 0;/'
+removed "recovery checks what is beside" store/db/recover.c 's/: beside_check(r->s, record);/: 0;/'
 exit $survivors
