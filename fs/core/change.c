@@ -13,10 +13,16 @@ void change_begin(struct change *c, struct fs *fs)
     buf_reserve(&c->value, USUAL_VALUE);
 }
 
-void change_drop(struct change *c)
+static void end(struct change *c, bool committed)
 {
+    change_free_chunks(c, committed);
     store_batch_free(&c->batch);
     buf_free(&c->value);
+}
+
+void change_drop(struct change *c)
+{
+    end(c, false);
 }
 
 void change_put(struct change *c, struct fs_key key, struct slice value)
@@ -74,6 +80,7 @@ static void raise_sequence(struct node *n, uint64_t sequence)
 int change_commit(struct change *c, struct node *const *nodes, int count)
 {
     struct store_writer w = {.batch = &c->batch, .reclaim = c->reclaim};
+    bool frees = change_put_chunks(c);
     int rc = 0;
     /* Without a record, as of an inode that has no name: it comes behind all that was committed. */
     w.sequence = store_last_sequence(c->fs->store);
@@ -84,6 +91,8 @@ int change_commit(struct change *c, struct node *const *nodes, int count)
     for (int i = 0; rc == 0 && i < count; i++)
         if (nodes[i])
             raise_sequence(nodes[i], w.sequence);
-    change_drop(c);
+    if (rc == 0 && frees)
+        freed_note(c->fs);
+    end(c, rc == 0);
     return store_errno(rc);
 }

@@ -10,9 +10,11 @@
 struct sums {
     uint64_t ino; /* 0: an empty place in the table */
     mode_t type;
-    bool there, embedded, garbage, cutting, sparse, has_attrs;
+    bool there, embedded, garbage, cutting, sparse, has_attrs, has_chunks, chunks;
     uint32_t nlink, references, subdirs;
     uint64_t size, blocks, extents, attrs, end;
+    uint64_t chunk_end;  /* of the last block in a chunk */
+    uint64_t last_block; /* the offset of the last block with a record of its own, and 1 */
     uint64_t entries_said, entries;
     uint64_t parent; /* of a directory */
 };
@@ -26,6 +28,8 @@ struct walk {
     size_t room, used;
     struct count_record count; /* what the last clean close counted */
     struct slice key, value;
+    uint64_t last_ino, last_at; /* the last chunk: its blocks have no record of their own */
+    uint16_t last_map;
 };
 
 /* ---- sums by inode number */
@@ -105,6 +109,7 @@ static void take_inode(struct walk *w, uint64_t ino, const struct inode *i, bool
     s->cutting = i->flags & INODE_CUTTING;
     s->sparse = i->flags & INODE_SPARSE;
     s->has_attrs = i->flags & INODE_HAS_XATTR;
+    s->has_chunks = i->flags & INODE_HAS_CHUNKS;
     s->nlink = i->nlink;
     s->size = i->size;
     s->blocks = i->blocks;
@@ -138,17 +143,107 @@ static void take_entry(struct walk *w, uint64_t dir)
     inode_free(&i);
 }
 
-static void take_extent(struct walk *w, uint64_t ino)
+static void take_block(struct walk *w, uint64_t ino, uint64_t at)
 {
-    uint64_t at = w->key.len == 17 ? get_be64(w->key.data + 9) : 1;
-    if (at % FS_BLOCK != 0 || w->value.len < 1 || w->value.len > 1 + FS_BLOCK ||
-        w->value.data[0] != EXTENT_INLINE) {
+    if (w->value.len < 1 || w->value.len > 1 + FS_BLOCK || w->value.data[0] != EXTENT_INLINE) {
         tell_record(w, "a damaged extent");
         return;
     }
     struct sums *s = sums_of(w, ino);
     s->extents++;
     s->end = at + w->value.len - 1;
+    s->last_block = at + 1;
+    if (w->last_ino == ino && w->last_map & chunk_bits(w->last_at, at, at + 1))
+        tell_record(w, "a block that is stored twice");
+}
+
+/* What removes orphans goes on beside the walk, which sees the moment when it began. */
+static bool is_there_still(struct walk *w, uint64_t ino, uint64_t at, const struct chunk *c)
+{
+    struct chunk now;
+    return chunk_load(w->fs, ino, at, &now) == 0 && now.segment == c->segment &&
+           now.place == c->place && now.map == c->map;
+}
+
+/* The place's record must say the same. */
+static void check_owner(struct walk *w, uint64_t ino, uint64_t at, const struct chunk *c)
+{
+    struct fs_key key = key_place(c->segment, c->place);
+    struct buf value = BUF_INIT;
+    struct place_owner o;
+    int rc = store_get(w->fs->store, NULL, key_slice(&key), &value);
+    bool ours =
+        rc == 0 && place_owner_decode(&o, buf_slice(&value)) == 0 && o.ino == ino && o.offset == at;
+    if (!ours && is_there_still(w, ino, at, c))
+        tell_record(w, "a chunk whose place is not known as its own");
+    buf_free(&value);
+}
+
+static void check_chunk_data(struct walk *w, uint64_t ino, uint64_t at, const struct chunk *c)
+{
+    char block[FS_BLOCK];
+    for (int i = 0; i < CHUNK_BLOCKS; i++) {
+        uint64_t off = at + (uint64_t)i * FS_BLOCK;
+        if (!(c->map >> i & 1) || chunk_read_block(w->fs, c, at, off, block) == 0)
+            continue;
+        char *why = mem_printf("%s", fail_text());
+        if (is_there_still(w, ino, at, c))
+            tell(w, mem_printf("inode %llu: its data at %llu cannot be read: %s",
+                               (unsigned long long)ino, (unsigned long long)off, why));
+        free(why);
+        return; /* a line a chunk */
+    }
+}
+
+static void take_chunk(struct walk *w, uint64_t ino, uint64_t at)
+{
+    struct chunk c;
+    if (chunk_decode(&c, w->value)) {
+        tell_record(w, "a damaged chunk");
+        return;
+    }
+    struct sums *s = sums_of(w, ino);
+    bool first_twice = s->last_block == at + 1 && c.map & 1;
+    s->extents += (uint64_t)__builtin_popcount(c.map);
+    s->chunks = true;
+    uint64_t end = at + (uint64_t)(32 - __builtin_clz(c.map)) * FS_BLOCK;
+    if (s->chunk_end < end)
+        s->chunk_end = end;
+    w->last_ino = ino;
+    w->last_at = at;
+    w->last_map = c.map;
+    if (first_twice)
+        tell_record(w, "a block that is stored twice");
+    check_owner(w, ino, at, &c);
+    check_chunk_data(w, ino, at, &c);
+}
+
+static void take_extent(struct walk *w, uint64_t ino)
+{
+    uint64_t number = w->key.len == 17 ? get_be64(w->key.data + 9) : 2;
+    if (number % FS_BLOCK == 0)
+        take_block(w, ino, number);
+    else if (number % FS_CHUNK == 1)
+        take_chunk(w, ino, number - 1);
+    else
+        tell_record(w, "a damaged extent");
+}
+
+/* A place in use is its chunk's. */
+static void take_place(struct walk *w)
+{
+    uint64_t segment = key_segment(w->key), place = key_place_of(w->key);
+    struct buf value = BUF_INIT;
+    struct place_owner o;
+    struct chunk c;
+    if (place == 0)
+        return;
+    if (place_owner_decode(&o, w->value))
+        tell_record(w, "a damaged place");
+    else if ((chunk_load(w->fs, o.ino, o.offset, &c) || c.segment != segment || c.place != place) &&
+             store_get(w->fs->store, NULL, w->key, &value) == 0) /* still */
+        tell_record(w, "a place of a chunk that is not there");
+    buf_free(&value);
 }
 
 static void take_garbage(struct walk *w, uint64_t ino)
@@ -199,6 +294,10 @@ static void take_record(struct walk *w)
         sums_of(w, ino)->attrs++;
     else if (kind == KEY_GARBAGE && w->key.len == 9)
         take_garbage(w, ino);
+    else if (kind == KEY_PLACE && w->key.len == 17)
+        take_place(w);
+    else if (kind == KEY_FREED && w->key.len == 19)
+        return; /* it does no harm: freed.c */
     else
         tell_record(w, "a record that is not of this filesystem");
 }
@@ -222,8 +321,12 @@ static void check_data(struct walk *w, const struct sums *s)
         tell_inode(w, s, "data of what is no file");
     if (s->attrs > 0 && !s->has_attrs)
         tell_inode(w, s, "attributes by name that it does not know of");
+    if (s->chunks && s->there && !s->has_chunks)
+        tell_inode(w, s, "chunks that it does not know of");
     if (s->cutting)
         return;
+    if (s->chunk_end > (s->size + FS_BLOCK - 1) / FS_BLOCK * FS_BLOCK)
+        tell_inode(w, s, "data behind the end of the file");
     if (s->extents > 0 && s->end > s->size)
         tell_inode(w, s, "data behind the end of the file");
     if (s->blocks != s->extents * (FS_BLOCK / 512))

@@ -1,10 +1,13 @@
 /* File contents: blocks of 4 KiB, each a value under its inode and offset. A block that is written
  * as a whole is a put without a look; one that is written in part is read, changed and put. Blocks
- * that were never written have no record.
+ * that were never written have no record. FS_CHUNK bytes that are written in one piece, at a
+ * multiple of that, become a chunk: its record only says where the data is (chunk.c). A block of it
+ * that is written later leaves it, and has a record of its own again.
  *
  * Invariants, for resize.c too: nothing of a block behind the file's size is stored but zeroes, so
- * that a file that grows reads as zeroes there; without INODE_CUTTING no record lies wholly behind
- * the size; without INODE_SPARSE every block below it has one. */
+ * that a file that grows reads as zeroes there; without INODE_CUTTING nothing is stored wholly
+ * behind the size; without INODE_SPARSE every block below it is; without INODE_HAS_CHUNKS each has
+ * its own record. No block is stored twice. */
 #include "fs_internal.h"
 
 static uint64_t blocks_below(uint64_t size)
@@ -44,44 +47,79 @@ static void copy_block(char *p, size_t size, uint64_t off, uint64_t at, struct s
         memcpy(p + (from - off), bytes.data + (from - at), (size_t)(to - from));
 }
 
-/* What is stored of the block at `at`, as a part of `value`; -ENOENT: it is a hole. */
-static int get_block(struct fs *fs, uint64_t ino, uint64_t at, struct buf *value,
-                     struct slice *bytes)
+/* The block at `at` where it is in a chunk; -ENOENT where it is not. */
+static int get_from_chunk(struct fs *fs, const struct node *n, uint64_t at, struct buf *value,
+                          struct slice *bytes)
 {
-    struct fs_key key = key_extent(ino, at);
-    int rc = store_get(fs->store, NULL, key_slice(&key), value);
-    return rc ? rc : extent_bytes(buf_slice(value), bytes);
+    struct chunk chunk;
+    uint64_t start = chunk_start(at);
+    if (!(n->inode.flags & INODE_HAS_CHUNKS))
+        return -ENOENT;
+    int rc = chunk_load(fs, n->ino, start, &chunk);
+    if (rc)
+        return rc;
+    if (!(chunk.map & chunk_bits(start, at, at + 1)))
+        return -ENOENT;
+    buf_clear(value);
+    *bytes = slice_of(buf_reserve(value, FS_BLOCK), FS_BLOCK);
+    return chunk_read_block(fs, &chunk, start, at, value->data);
 }
 
-static int read_one(struct fs *fs, uint64_t ino, char *p, size_t size, uint64_t off)
+/* What is stored of the block at `at`, as a part of `value`; -ENOENT: it is a hole. */
+static int get_block(struct fs *fs, const struct node *n, uint64_t at, struct buf *value,
+                     struct slice *bytes)
+{
+    struct fs_key key = key_extent(n->ino, at);
+    int rc = store_get(fs->store, NULL, key_slice(&key), value);
+    if (rc == 0)
+        return extent_bytes(buf_slice(value), bytes);
+    return rc == -ENOENT ? get_from_chunk(fs, n, at, value, bytes) : rc;
+}
+
+static int read_one(struct fs *fs, const struct node *n, char *p, size_t size, uint64_t off)
 {
     uint64_t at = off & ~(uint64_t)(FS_BLOCK - 1);
     struct buf value = BUF_INIT;
     struct slice bytes;
-    int rc = get_block(fs, ino, at, &value, &bytes);
+    int rc = get_block(fs, n, at, &value, &bytes);
     if (rc == 0)
         copy_block(p, size, off, at, bytes);
     buf_free(&value);
     return rc == -ENOENT ? 0 : rc;
 }
 
-static int read_many(struct fs *fs, uint64_t ino, char *p, size_t size, uint64_t off)
+/* What the record, of an extent at `number`, has of [off, off + size). */
+static int read_extent(struct fs *fs, uint64_t number, struct slice value, char *p, size_t size,
+                       uint64_t off)
 {
-    struct fs_key key = key_extent(ino, off & ~(uint64_t)(FS_BLOCK - 1)),
-                  prefix = key_of(KEY_EXTENT, ino);
-    struct iter *it = size >= SCAN_SIZE ? store_scan(fs->store, NULL) : store_iter(fs->store, NULL);
     struct slice bytes = {0};
+    struct chunk chunk;
+    if (number % FS_BLOCK != 0) {
+        int rc = chunk_decode(&chunk, value);
+        return rc ? rc : chunk_read(fs, &chunk, chunk_start(number), p, size, off);
+    }
+    int rc = extent_bytes(value, &bytes);
+    if (rc == 0)
+        copy_block(p, size, off, number, bytes);
+    return rc;
+}
+
+static int read_many(struct fs *fs, const struct node *n, char *p, size_t size, uint64_t off)
+{
+    uint64_t first = off & ~(uint64_t)(FS_BLOCK - 1);
+    if (n->inode.flags & INODE_HAS_CHUNKS)
+        first = chunk_start(off);
+    struct fs_key key = key_extent(n->ino, first), prefix = key_of(KEY_EXTENT, n->ino);
+    struct iter *it = size >= SCAN_SIZE ? store_scan(fs->store, NULL) : store_iter(fs->store, NULL);
     int rc = 0;
     iter_stay_within(it, key_slice(&prefix));
     for (iter_seek(it, key_slice(&key)); rc == 0 && it->valid; iter_next(it)) {
         if (it->key.len != 17 || !slice_starts_with(it->key, key_slice(&prefix)))
             break;
-        uint64_t at = get_be64(it->key.data + 9);
-        if (at >= off + size)
+        uint64_t number = get_be64(it->key.data + 9);
+        if (number >= off + size)
             break;
-        rc = extent_bytes(it->value, &bytes);
-        if (rc == 0)
-            copy_block(p, size, off, at, bytes);
+        rc = read_extent(fs, number, it->value, p, size, off);
     }
     if (rc == 0)
         rc = it->status;
@@ -100,7 +138,7 @@ ssize_t data_read(struct fs *fs, const struct node *n, void *p, size_t size, uin
         return 0;
     bool one = off / FS_BLOCK == (off + size - 1) / FS_BLOCK;
     memset(p, 0, size);
-    int rc = one ? read_one(fs, n->ino, p, size, off) : read_many(fs, n->ino, p, size, off);
+    int rc = one ? read_one(fs, n, p, size, off) : read_many(fs, n, p, size, off);
     return rc ? rc : (ssize_t)size;
 }
 
@@ -118,7 +156,7 @@ ssize_t fs_read(struct fs *fs, uint64_t ino, void *p, size_t size, uint64_t off)
 
 /* ---- writing */
 
-void data_put_block(struct change *c, uint64_t ino, uint64_t at, const char *bytes, size_t len)
+static void put_block(struct change *c, uint64_t ino, uint64_t at, const char *bytes, size_t len)
 {
     while (len > 0 && bytes[len - 1] == 0) /* zeroes at the end need no room */
         len--;
@@ -128,17 +166,52 @@ void data_put_block(struct change *c, uint64_t ino, uint64_t at, const char *byt
     change_put(c, key_extent(ino, at), buf_slice(&c->value));
 }
 
-int data_get_block(struct fs *fs, uint64_t ino, uint64_t at, char *block, bool *there)
+int data_get_block(struct fs *fs, const struct node *n, uint64_t at, char *block, bool *there)
 {
     struct buf value = BUF_INIT;
     struct slice bytes = {0};
-    int rc = get_block(fs, ino, at, &value, &bytes);
+    int rc = get_block(fs, n, at, &value, &bytes);
     *there = rc == 0;
     memset(block, 0, FS_BLOCK);
     if (rc == 0 && bytes.len > 0)
         memcpy(block, bytes.data, bytes.len);
     buf_free(&value);
     return rc == -ENOENT ? 0 : rc;
+}
+
+/* Has the block a record of its own? */
+static int is_stored(struct fs *fs, uint64_t ino, uint64_t at, bool *there)
+{
+    struct fs_key key = key_extent(ino, at);
+    struct buf value = BUF_INIT;
+    int rc = store_get(fs->store, NULL, key_slice(&key), &value);
+    *there = rc == 0;
+    buf_free(&value);
+    return rc == -ENOENT ? 0 : rc;
+}
+
+/* The block gets a record of its own: if it is in a chunk it leaves that. */
+static int leave_chunk(struct change *c, const struct node *n, uint64_t at, bool *was_there)
+{
+    struct chunk *chunk;
+    uint64_t start = chunk_start(at);
+    int rc = change_chunk(c, n->ino, start, &chunk);
+    if (rc)
+        return rc;
+    uint16_t bit = chunk->map & chunk_bits(start, at, at + 1);
+    *was_there = bit;
+    chunk->map &= (uint16_t)~bit;
+    return 0;
+}
+
+int data_put_part(struct change *c, const struct node *n, uint64_t at, const char *bytes,
+                  size_t len)
+{
+    bool left;
+    int rc = n->inode.flags & INODE_HAS_CHUNKS ? leave_chunk(c, n, at, &left) : 0;
+    if (rc == 0)
+        put_block(c, n->ino, at, bytes, len);
+    return rc;
 }
 
 /* One block's part of a write: [from, to) of the block at `at`. */
@@ -149,23 +222,103 @@ static int write_block(struct change *c, const struct node *n, struct inode *nex
     uint64_t size = n->inode.size;
     bool below = at < data_end(size), sparse = n->inode.flags & INODE_SPARSE;
     bool whole = from == 0 && (to == FS_BLOCK || at + to >= size);
-    bool there = below && !sparse;
+    bool there = below && !sparse, left = false;
     int rc = 0;
-    if (below && (sparse || !whole))
-        rc = data_get_block(c->fs, n->ino, at, block, &there);
+    if (below && !whole)
+        rc = data_get_block(c->fs, n, at, block, &there);
     else if (!whole)
         memset(block, 0, FS_BLOCK);
+    if (rc == 0 && below && n->inode.flags & INODE_HAS_CHUNKS)
+        rc = leave_chunk(c, n, at, &left);
+    if (rc == 0 && below && whole && sparse && !left)
+        rc = is_stored(c->fs, n->ino, at, &there);
     if (rc)
         return rc;
     if (whole) {
-        data_put_block(c, n->ino, at, p, to);
+        put_block(c, n->ino, at, p, to);
     } else {
         memcpy(block + from, p, to - from);
-        data_put_block(c, n->ino, at, block, FS_BLOCK);
+        put_block(c, n->ino, at, block, FS_BLOCK);
     }
-    if (!there)
+    if (!there && !left)
         next->blocks += FS_BLOCK / 512;
     return 0;
+}
+
+/* ---- chunks */
+
+static bool is_zero(const char *p, size_t n)
+{
+    return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
+}
+
+/* How many chunks a write of `size` bytes at `off` begins with. Zeroes are none: as blocks they
+ * need no room. */
+static size_t count_chunks(const char *p, size_t size, uint64_t off)
+{
+    size_t n = 0;
+    if (off % FS_CHUNK != 0)
+        return 0;
+    while ((n + 1) * FS_CHUNK <= size && !is_zero(p + n * FS_CHUNK, FS_CHUNK))
+        n++;
+    return n;
+}
+
+/* What is there of the chunk at `at` goes; *count: so many blocks were. */
+static int clear_for_chunk(struct change *c, const struct node *n, uint64_t at, uint64_t *count)
+{
+    uint64_t end = data_end(n->inode.size);
+    *count = 0;
+    if (at >= end) {
+        change_have_chunk(c, n->ino, at, &(struct chunk){0});
+        return 0;
+    }
+    if (n->inode.flags & (INODE_SPARSE | INODE_HAS_CHUNKS)) {
+        uint64_t from = at;
+        return extents_clear(c, n->ino, &from, at + FS_CHUNK, SIZE_MAX, count);
+    }
+    change_have_chunk(c, n->ino, at, &(struct chunk){0});
+    for (uint64_t b = at; b < at + FS_CHUNK && b < end; b += FS_BLOCK, ++*count)
+        change_delete(c, key_extent(n->ino, b));
+    return 0;
+}
+
+static int write_chunks(struct change *c, const struct node *n, struct inode *next, uint64_t at,
+                        const char *p, size_t count)
+{
+    struct segment_place place;
+    struct chunk *chunk;
+    int rc = chunk_append(c, p, count, &place);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        uint64_t were;
+        rc = clear_for_chunk(c, n, at, &were);
+        if (rc == 0)
+            rc = change_chunk(c, n->ino, at, &chunk);
+        if (rc)
+            break;
+        *chunk = chunk_made(place, p);
+        next->blocks += (CHUNK_BLOCKS - were) * (FS_BLOCK / 512);
+        place.offset += FS_CHUNK;
+        at += FS_CHUNK;
+        p += FS_CHUNK;
+    }
+    next->flags |= INODE_HAS_CHUNKS;
+    return rc;
+}
+
+/* The next part of a write into the change: chunks, or one block. *done: how many bytes. */
+static int write_part(struct change *c, const struct node *n, struct inode *next, uint64_t off,
+                      const char *p, size_t size, size_t *done)
+{
+    size_t chunks = count_chunks(p, size, off);
+    if (chunks > 0) {
+        *done = chunks * FS_CHUNK;
+        return write_chunks(c, n, next, off, p, chunks);
+    }
+    uint64_t at = off & ~(uint64_t)(FS_BLOCK - 1);
+    size_t from = (size_t)(off - at), room = FS_BLOCK - from;
+    *done = size < room ? size : room;
+    return write_block(c, n, next, at, from, from + *done, p);
 }
 
 int data_write(struct fs *fs, struct node *n, const char *p, size_t size, uint64_t off,
@@ -179,11 +332,9 @@ int data_write(struct fs *fs, struct node *n, const char *p, size_t size, uint64
     struct inode next = node_next(n);
     change_begin(&c, fs);
     for (size_t done = 0; rc == 0 && done < size;) {
-        uint64_t at = (off + done) & ~(uint64_t)(FS_BLOCK - 1);
-        size_t from = (size_t)(off + done - at), room = FS_BLOCK - from;
-        size_t n_bytes = size - done < room ? size - done : room;
-        rc = write_block(&c, n, &next, at, from, from + n_bytes, p + done);
-        done += n_bytes;
+        size_t part;
+        rc = write_part(&c, n, &next, off + done, p + done, size - done, &part);
+        done += part;
     }
     if (rc == 0)
         rc = xattr_put_no_capability(&c, n);

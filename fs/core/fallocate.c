@@ -16,23 +16,6 @@ static uint64_t block_of(uint64_t off)
 
 /* ---- room */
 
-/* How many blocks of [from, end) are there; both multiples of FS_BLOCK. */
-static int count_present(struct fs *fs, uint64_t ino, uint64_t from, uint64_t end, uint64_t *count)
-{
-    struct fs_key key = key_extent(ino, from), prefix = key_of(KEY_EXTENT, ino);
-    struct iter *it = store_iter(fs->store, NULL);
-    iter_stay_within(it, key_slice(&prefix));
-    *count = 0;
-    for (iter_seek(it, key_slice(&key));
-         it->valid && slice_starts_with(it->key, key_slice(&prefix)) &&
-         get_be64(it->key.data + 9) < end;
-         iter_next(it))
-        ++*count;
-    int rc = it->status;
-    iter_destroy(it);
-    return rc;
-}
-
 /* Counting is left out where there is room for the whole range anyway. */
 static int check_room(struct fs *fs, const struct node *n, uint64_t off, uint64_t len)
 {
@@ -43,7 +26,7 @@ static int check_room(struct fs *fs, const struct node *n, uint64_t off, uint64_
     if (rc || end - from <= space.available)
         return rc;
     if (from < below && (n->inode.flags & INODE_SPARSE))
-        rc = count_present(fs, n->ino, from, below, &present);
+        rc = extents_count(fs, n->ino, from, below, &present);
     else if (from < below)
         present = (below - from) / FS_BLOCK;
     if (rc)
@@ -66,12 +49,11 @@ static int zero_part(struct change *c, const struct node *n, uint64_t from, uint
     uint64_t at = block_of(from);
     if (from >= to)
         return 0;
-    int rc = data_get_block(c->fs, n->ino, at, block, &there);
+    int rc = data_get_block(c->fs, n, at, block, &there);
     if (rc || !there)
         return rc;
     memset(block + (from - at), 0, (size_t)(to - from));
-    data_put_block(c, n->ino, at, block, FS_BLOCK);
-    return 0;
+    return data_put_part(c, n, at, block, FS_BLOCK);
 }
 
 /* The blocks that [off, to) covers in part, at both its ends; *z: those between. */
@@ -94,29 +76,11 @@ static int zero_edges(struct change *c, const struct node *n, uint64_t off, uint
 static int zero_blocks(struct change *c, const struct node *n, struct zeroing *z, uint64_t *count)
 {
     *count = 0;
-    if (!(n->inode.flags & INODE_SPARSE)) {
-        for (; z->cursor < z->end && *count < FS_BATCH_KEYS; z->cursor += FS_BLOCK, ++*count)
-            change_delete(c, key_extent(n->ino, z->cursor));
-        return 0;
-    }
-    struct fs_key key = key_extent(n->ino, z->cursor), prefix = key_of(KEY_EXTENT, n->ino);
-    struct iter *it = store_iter(c->fs->store, NULL);
-    iter_stay_within(it, key_slice(&prefix));
-    uint64_t next = z->end;
-    for (iter_seek(it, key_slice(&key)); it->valid; iter_next(it)) {
-        if (!slice_starts_with(it->key, key_slice(&prefix)) || get_be64(it->key.data + 9) >= z->end)
-            break;
-        if (*count == FS_BATCH_KEYS) {
-            next = get_be64(it->key.data + 9);
-            break;
-        }
-        store_batch_delete(&c->batch, it->key);
-        ++*count;
-    }
-    z->cursor = next;
-    int rc = it->status;
-    iter_destroy(it);
-    return rc;
+    if (n->inode.flags & (INODE_SPARSE | INODE_HAS_CHUNKS))
+        return extents_clear(c, n->ino, &z->cursor, z->end, FS_BATCH_KEYS, count);
+    for (; z->cursor < z->end && *count < FS_BATCH_KEYS; z->cursor += FS_BLOCK, ++*count)
+        change_delete(c, key_extent(n->ino, z->cursor));
+    return 0;
 }
 
 /* ---- the change */

@@ -2,6 +2,7 @@
  *
  *     DIR/skeinfs   what this folder is, for people; its presence says that the folder is ours
  *     DIR/kv/       the store
+ *     DIR/segments/ data of chunks (format/chunk_format.h), once there is any
  *
  * A new one is made in that order: marker, store, superblock and root in one synced batch. Whatever
  * a crash leaves of it is taken up again by the next open. */
@@ -15,12 +16,17 @@ static const char marker_text[] =
     "skeinfs 1\n"
     "This folder holds a skeinfs filesystem: mount it with\n"
     "    skeinfs mount THIS-FOLDER MOUNTPOINT\n"
-    "kv/ is a key-value store in LevelDB's format. Do not change files here by hand.\n";
+    "kv/ is a key-value store in LevelDB's format, segments/ has data of large files.\n"
+    "Do not change files here by hand.\n";
 
 void fs_options_init(struct fs_options *o)
 {
     *o = (struct fs_options){
-        .cache_bytes = 64u << 20, .memtable_bytes = 16u << 20, .commit_seconds = 5};
+        .cache_bytes = 64u << 20,
+        .memtable_bytes = 16u << 20,
+        .commit_seconds = 5,
+        .segment_bytes = 256u << 20,
+    };
     store_options_init(&o->store);
 }
 
@@ -133,12 +139,26 @@ static int load_super(struct fs *fs)
 
 static void fs_free(struct fs *fs)
 {
+    segments_close(fs->segments);
     node_table_free(fs);
     places_free(fs);
     pthread_mutex_destroy(&fs->ino_mu);
     pthread_mutex_destroy(&fs->rename_mu);
     free(fs->dir);
     free(fs);
+}
+
+static void open_segments(struct fs *fs, struct env *env)
+{
+    struct segments_options o = {
+        .read_only = fs->options.read_only,
+        .bytes = fs->options.segment_bytes,
+        .begin = freed_begin_segment,
+        .arg = fs,
+    };
+    char *dir = mem_printf("%s/segments", fs->dir);
+    fs->segments = segments_open(env, dir, &o);
+    free(dir);
 }
 
 static int open_store(struct fs *fs)
@@ -148,6 +168,7 @@ static int open_store(struct fs *fs)
     so.cache_bytes = fs->options.cache_bytes;
     so.memtable_bytes = fs->options.memtable_bytes;
     so.read_only = fs->options.read_only;
+    so.beside = chunk_beside(fs);
     int rc = store_open(kv, &so, &fs->store);
     free(kv);
     return rc;
@@ -163,6 +184,7 @@ int fs_open(const char *dir, const struct fs_options *o, struct fs **out)
     pthread_mutex_init(&fs->rename_mu, NULL);
     node_table_init(fs);
     places_init(fs);
+    open_segments(fs, env);
     int rc = ensure_folder(env, dir, !o->read_only);
     if (rc == 0)
         rc = open_store(fs);
@@ -173,6 +195,8 @@ int fs_open(const char *dir, const struct fs_options *o, struct fs **out)
         rc = node_load(fs, FS_ROOT, &fs->root); /* stays pinned */
     if (rc == 0)
         rc = count_start(fs);
+    if (rc == 0)
+        rc = freed_start(fs);
     if (rc == 0)
         rc = garbage_start(fs);
     atime_start(fs);
@@ -186,6 +210,7 @@ out:
     char *why = mem_printf("%s", fail_text());
     atime_stop(fs);
     garbage_stop(fs);
+    freed_stop(fs);
     count_stop(fs);
     store_close(fs->store);
     fs_free(fs);
@@ -212,6 +237,7 @@ int fs_close(struct fs *fs)
     atime_stop(fs);
     drop_orphans(fs);
     garbage_stop(fs);
+    freed_stop(fs);
     count_stop(fs);
     int rc = store_close(fs->store);
     fs_free(fs);

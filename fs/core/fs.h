@@ -41,6 +41,7 @@ struct fs_options {
     size_t cache_bytes;         /* block cache of the store; default 64 MiB */
     size_t memtable_bytes;      /* default 16 MiB */
     double commit_seconds;      /* default 5: how long an unsynced change may stay volatile; > 0 */
+    uint64_t segment_bytes;     /* default 256 MiB: of a file that holds large data, about */
     bool read_only;             /* no file in the folder is changed, made or deleted (store.h) */
     enum fs_atime atime;        /* default FS_RELATIME */
     bool no_directory_atime;    /* an access to a directory changes nothing */
@@ -53,9 +54,10 @@ void fs_options_init(struct fs_options *o);
 
 /* Opens the filesystem in folder `dir`: a missing or empty folder becomes a new one (root owned by
  * the caller, 0755). Layout: DIR/skeinfs (a short text: what this folder is, format version),
- * DIR/kv/ (the store). Errors: -ENOTEMPTY (neither empty nor a store of skeinfs: left untouched),
- * -EWOULDBLOCK (in use, text names the pid), STORE_EFORMAT (newer format or unknown feature bits),
- * and the store's. fail_text() has the words. */
+ * DIR/kv/ (the store), DIR/segments/ (data of large files, once there is any). Errors: -ENOTEMPTY
+ * (neither empty nor a store of skeinfs: left untouched), -EWOULDBLOCK (in use, text names the
+ * pid), STORE_EFORMAT (newer format or unknown feature bits), and the store's. fail_text() has the
+ * words. */
 int fs_open(const char *dir, const struct fs_options *o, struct fs **out);
 /* Finishes background work it may not leave (orphans are removed), syncs and closes. First error.
  */

@@ -26,11 +26,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "../format/chunk_format.h"
 #include "../format/garbage_format.h"
 #include "../format/inode_format.h"
 #include "../format/keys_format.h"
 #include "../format/super_format.h"
 #include "fs.h"
+#include "segments.h"
 
 #define FS_SHARDS 64
 #define FS_MAX_SIZE INT64_MAX
@@ -73,6 +75,7 @@ struct shard {
 };
 
 struct counting;
+struct freed;
 struct garbage;
 struct places;
 struct access_times;
@@ -81,7 +84,7 @@ struct fs {
     struct store *store;
     char *dir;
     struct fs_options options;
-    struct super super; /* next_ino: guarded by ino_mu */
+    struct super super; /* next_ino, incompatible: guarded by ino_mu */
     uint64_t ino_next;  /* guarded by ino_mu; below super.next_ino */
     pthread_mutex_t ino_mu;
     pthread_mutex_t rename_mu;
@@ -93,6 +96,8 @@ struct fs {
     struct counting *counting;
     struct places *places;             /* places.c */
     struct garbage *garbage;           /* garbage.c */
+    struct segments *segments;         /* segments.h */
+    struct freed *freed;               /* freed.c */
     struct commit_timer *timer;        /* timer.c */
     struct access_times *access_times; /* atime.c */
     atomic_int_fast64_t dropped_ms; /* when there was last a sign that the caller drops what it has
@@ -184,11 +189,27 @@ int node_find(struct fs *fs, uint64_t ino, struct node **out);
 
 /* ---- change.c: one batch from start to end */
 
+/* A chunk that the change touches: as it is stored, and as it is to be. Without bits in its map: it
+ * is not there. */
+struct chunk_edit {
+    uint64_t ino, at;
+    struct chunk old, now;
+};
+/* What was appended for the change. */
+struct placed {
+    struct segment_place at;
+    uint64_t bytes;
+};
+
 struct change {
     struct fs *fs;
     struct store_batch batch;
     struct buf value; /* scratch */
     bool reclaim;     /* it gives space back: it may use what is kept for that on a full disk */
+    struct chunk_edit *chunks; /* chunk.c, as what follows */
+    size_t chunk_count, chunk_room;
+    struct placed *placed;
+    size_t placed_count;
 };
 void change_begin(struct change *c, struct fs *fs);
 void change_put(struct change *c, struct fs_key key, struct slice value);
@@ -212,7 +233,9 @@ void node_note_garbage(struct node *n);
 
 /* ---- others */
 
-int ino_allocate(struct fs *fs, uint64_t *ino);    /* ino.c */
+int ino_allocate(struct fs *fs, uint64_t *ino); /* ino.c */
+/* Commits that the filesystem has a feature (enum super_incompatible), unless it is known. ino.c */
+int super_require(struct fs *fs, uint64_t feature);
 struct timespec fs_now(void);                      /* error.c */
 int fs_error(struct fs *fs, uint64_t ino, int rc); /* error.c: damage becomes -EIO and a log line */
 int store_errno(int rc); /* error.c: damage is -EIO; for what the timer reports anyway */
@@ -251,13 +274,69 @@ int xattr_put_no_capability(struct change *c, struct node *n);
 uint64_t data_end(uint64_t size); /* the first block's offset behind a file of this size */
 /* The stored block at `at` into block[FS_BLOCK], with zeroes where nothing is stored. *there: it
  * has a record. */
-int data_get_block(struct fs *fs, uint64_t ino, uint64_t at, char *block, bool *there);
-/* Puts the block's first `len` bytes; what is behind them is zeroes. */
-void data_put_block(struct change *c, uint64_t ino, uint64_t at, const char *bytes, size_t len);
+int data_get_block(struct fs *fs, const struct node *n, uint64_t at, char *block, bool *there);
+/* Puts the block's first `len` bytes, what is behind them is zeroes, also where it is in a chunk up
+ * to now. */
+int data_put_part(struct change *c, const struct node *n, uint64_t at, const char *bytes,
+                  size_t len);
 /* fs_read and fs_write of a file whose op is held (shared will do to read). */
 ssize_t data_read(struct fs *fs, const struct node *n, void *p, size_t size, uint64_t off);
 int data_write(struct fs *fs, struct node *n, const char *p, size_t size, uint64_t off,
                bool kill_priv);
+
+/* ---- chunk.c: data in segment files */
+
+/* The stored record of the chunk at `at`: 0, -ENOENT, or an error. */
+int chunk_load(struct fs *fs, uint64_t ino, uint64_t at, struct chunk *out);
+/* The chunk as the change leaves it, to be changed: *out holds until the next call for the change.
+ * Without bits in its map there is none. */
+int change_chunk(struct change *c, uint64_t ino, uint64_t at, struct chunk **out);
+/* The stored chunk is known to be `old` (all zero: there is none): saves the look. */
+void change_have_chunk(struct change *c, uint64_t ino, uint64_t at, const struct chunk *old);
+/* Puts what became of the chunks into the batch; true: places are free now. Last of all. */
+bool change_put_chunks(struct change *c);
+/* The change is over; without a commit what was appended for it is given back. */
+void change_free_chunks(struct change *c, bool committed);
+/* The chunk's block at offset `block`, which is there, into p[FS_BLOCK]. */
+int chunk_read_block(struct fs *fs, const struct chunk *c, uint64_t at, uint64_t block, char *p);
+/* What is there of [off, off + size), into p, which is that range's memory. */
+int chunk_read(struct fs *fs, const struct chunk *c, uint64_t at, char *p, size_t size,
+               uint64_t off);
+/* Appends the data of `count` whole chunks. */
+int chunk_append(struct change *c, const char *p, size_t count, struct segment_place *out);
+/* The record of FS_CHUNK bytes at this place. */
+struct chunk chunk_made(struct segment_place at, const char *p);
+struct store_beside chunk_beside(struct fs *fs);
+
+/* ---- extents.c: ranges of blocks */
+
+struct extent_scan {
+    uint64_t ino, at;
+    uint16_t bits; /* which blocks of the FS_CHUNK bytes at `at` are there; 0: that was the end */
+    struct iter *it;
+};
+/* Goes through what is there from the chunk of `from` on, FS_CHUNK bytes at a time. */
+void extents_begin(struct extent_scan *s, struct fs *fs, uint64_t ino, uint64_t from);
+int extents_next(struct extent_scan *s);
+void extents_end(struct extent_scan *s);
+/* How many blocks of [from, end) are there; multiples of FS_BLOCK. */
+int extents_count(struct fs *fs, uint64_t ino, uint64_t from, uint64_t end, uint64_t *count);
+/* Puts into the change that blocks of [*from, end) go, with `most` records at most; *from moves
+ * to where it stopped (`end`: that was all), and *count rises by the blocks. */
+int extents_clear(struct change *c, uint64_t ino, uint64_t *from, uint64_t end, size_t most,
+                  uint64_t *count);
+
+/* ---- freed.c: places that are needed no more */
+
+/* After store_open: whatever an earlier run left. */
+int freed_start(struct fs *fs);
+void freed_stop(struct fs *fs); /* gives back what it can */
+/* A change that freed places was committed. */
+void freed_note(struct fs *fs);
+/* The disk is full: gives back what there is, here and now. True: something was. */
+bool freed_give_back(struct fs *fs);
+/* A segment is about to be used for the first time (segments_options.begin). */
+int freed_begin_segment(void *arg, uint64_t segment);
 
 /* resize.c; op held exclusively. */
 /* Puts into the change what a new size means for the extents; next gets size, blocks and flags.

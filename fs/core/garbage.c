@@ -49,13 +49,13 @@ static int delete_some(struct fs *fs, struct buf *from, struct slice prefix, str
     return rc;
 }
 
-/* All records with this prefix from `start` on, step by step. */
-static int delete_all(struct fs *fs, struct slice start, struct slice prefix)
+/* All records with this prefix, step by step. */
+static int delete_all(struct fs *fs, struct slice prefix)
 {
     struct buf from = BUF_INIT;
     bool more = true;
     int rc = 0;
-    buf_set(&from, start);
+    buf_set(&from, prefix);
     while (rc == 0 && more) {
         struct change c;
         change_begin(&c, fs);
@@ -67,6 +67,25 @@ static int delete_all(struct fs *fs, struct slice start, struct slice prefix)
         rc = change_commit(&c, NULL, 0);
     }
     buf_free(&from);
+    return rc;
+}
+
+/* All extents that are there from `from` on. */
+static int clear_all(struct fs *fs, uint64_t ino, uint64_t from)
+{
+    int rc = 0;
+    while (rc == 0 && from != UINT64_MAX) {
+        struct change c;
+        uint64_t count = 0;
+        change_begin(&c, fs);
+        c.reclaim = true;
+        rc = extents_clear(&c, ino, &from, UINT64_MAX, FS_BATCH_KEYS, &count);
+        if (rc) {
+            change_drop(&c);
+            break;
+        }
+        rc = change_commit(&c, NULL, 0);
+    }
     return rc;
 }
 
@@ -86,10 +105,7 @@ static int delete_blocks(struct fs *fs, uint64_t ino, uint64_t from, uint64_t en
 
 int garbage_cut(struct fs *fs, uint64_t ino, uint64_t from, uint64_t end)
 {
-    struct fs_key start = key_extent(ino, from), prefix = key_of(KEY_EXTENT, ino);
-    if (end != CUT_BY_LOOKING)
-        return delete_blocks(fs, ino, from, end);
-    return delete_all(fs, key_slice(&start), key_slice(&prefix));
+    return end == CUT_BY_LOOKING ? clear_all(fs, ino, from) : delete_blocks(fs, ino, from, end);
 }
 
 static int delete_record(struct fs *fs, uint64_t ino)
@@ -104,7 +120,7 @@ static int delete_record(struct fs *fs, uint64_t ino)
 static int collect_gone(struct fs *fs, struct leftover l)
 {
     struct fs_key attrs = key_of(KEY_XATTR, l.ino);
-    int rc = l.attrs ? delete_all(fs, key_slice(&attrs), key_slice(&attrs)) : 0;
+    int rc = l.attrs ? delete_all(fs, key_slice(&attrs)) : 0;
     if (rc == 0)
         rc = garbage_cut(fs, l.ino, 0, l.end);
     return rc ? rc : delete_record(fs, l.ino);

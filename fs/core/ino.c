@@ -1,22 +1,40 @@
-/* Inode numbers. They are reserved in the superblock in steps, and a number of a step is given away
- * only after the step's reservation is committed: whatever a crash leaves, it never leaves a number
- * that will be given away again. */
+/* The superblock while it is in use: features, and inode numbers. These are reserved in the
+ * superblock in steps, and a number of a step is given away only after the step's reservation is
+ * committed: whatever a crash leaves, it never leaves a number that will be given away again. */
 #include "fs_internal.h"
 
 #define STEP 4096
 
+/* ino_mu held. */
+static int put_super(struct fs *fs, const struct super *next)
+{
+    struct buf value = BUF_INIT;
+    struct fs_key key = key_super();
+    super_encode(next, &value);
+    int rc = store_put(fs->store, key_slice(&key), buf_slice(&value), false);
+    if (rc == 0)
+        fs->super = *next;
+    buf_free(&value);
+    return store_errno(rc);
+}
+
 static int reserve(struct fs *fs)
 {
     struct super next = fs->super;
-    struct buf value = BUF_INIT;
-    struct fs_key key = key_super();
     next.next_ino += STEP;
-    super_encode(&next, &value);
-    int rc = store_put(fs->store, key_slice(&key), buf_slice(&value), false);
-    if (rc == 0)
-        fs->super = next;
-    buf_free(&value);
-    return store_errno(rc);
+    return put_super(fs, &next);
+}
+
+int super_require(struct fs *fs, uint64_t feature)
+{
+    int rc = 0;
+    pthread_mutex_lock(&fs->ino_mu);
+    struct super next = fs->super;
+    next.incompatible |= feature;
+    if (next.incompatible != fs->super.incompatible)
+        rc = put_super(fs, &next);
+    pthread_mutex_unlock(&fs->ino_mu);
+    return rc;
 }
 
 int ino_allocate(struct fs *fs, uint64_t *ino)

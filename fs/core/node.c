@@ -98,7 +98,7 @@ static bool evict(struct fs *fs, struct shard *s, struct node *n)
 
 uint64_t node_end(const struct node *n)
 {
-    bool known = !(n->inode.flags & (INODE_SPARSE | INODE_CUTTING));
+    bool known = !(n->inode.flags & (INODE_SPARSE | INODE_HAS_CHUNKS | INODE_CUTTING));
     return known ? data_end(n->inode.size) : CUT_BY_LOOKING;
 }
 

@@ -11,38 +11,30 @@ static uint64_t count_blocks(uint64_t from, uint64_t end)
     return from < end ? (end - from) / FS_BLOCK : 0;
 }
 
-/* Counts the records at and behind `from`, and deletes them in the change if one batch takes them.
- * Only where some blocks have none: it has to read them all. */
+/* Counts the blocks at and behind `from`, and deletes a batch's worth of records in the change.
+ * Only where some blocks have none of their own: it has to read them all. *more: that was not all.
+ */
 static int cut_by_looking(struct fs *fs, uint64_t ino, uint64_t from, struct change *c,
-                          uint64_t *count)
+                          uint64_t *count, bool *more)
 {
-    struct fs_key key = key_extent(ino, from), prefix = key_of(KEY_EXTENT, ino);
-    struct store_batch deletes = STORE_BATCH_INIT;
-    struct iter *it = store_iter(fs->store, NULL);
-    iter_stay_within(it, key_slice(&prefix));
-    *count = 0;
-    for (iter_seek(it, key_slice(&key));
-         it->valid && slice_starts_with(it->key, key_slice(&prefix)); iter_next(it))
-        if (++*count <= FS_BATCH_KEYS)
-            store_batch_delete(&deletes, it->key);
-        else if (from == 0)
-            break; /* nothing stays: who needs the count? */
-    int rc = it->status;
-    iter_destroy(it);
-    if (rc == 0 && *count <= FS_BATCH_KEYS)
-        store_batch_append(&c->batch, &deletes);
-    store_batch_free(&deletes);
+    uint64_t rest = from, behind = 0;
+    int rc = extents_clear(c, ino, &rest, UINT64_MAX, FS_BATCH_KEYS, count);
+    *more = rc == 0 && rest != UINT64_MAX;
+    if (*more && from > 0) /* if nothing stays: who needs the count? */
+        rc = extents_count(fs, ino, rest, UINT64_MAX, &behind);
+    *count += behind;
     return rc;
 }
 
 static int cut_extents(struct fs *fs, struct node *n, uint64_t from, struct change *c,
-                       uint64_t *count)
+                       uint64_t *count, bool *more)
 {
     uint64_t end = data_end(n->inode.size);
-    if (n->inode.flags & INODE_SPARSE)
-        return cut_by_looking(fs, n->ino, from, c, count);
+    if (n->inode.flags & (INODE_SPARSE | INODE_HAS_CHUNKS))
+        return cut_by_looking(fs, n->ino, from, c, count, more);
     *count = count_blocks(from, end);
-    for (uint64_t at = from; at < end && *count <= FS_BATCH_KEYS; at += FS_BLOCK)
+    *more = *count > FS_BATCH_KEYS;
+    for (uint64_t at = from; at < end && !*more; at += FS_BLOCK)
         change_delete(c, key_extent(n->ino, at));
     return 0;
 }
@@ -55,9 +47,9 @@ static int cut_last_block(struct fs *fs, struct node *n, uint64_t size, struct c
     uint64_t used = size % FS_BLOCK;
     if (used == 0)
         return 0;
-    int rc = data_get_block(fs, n->ino, size - used, block, &there);
+    int rc = data_get_block(fs, n, size - used, block, &there);
     if (rc == 0 && there)
-        data_put_block(c, n->ino, size - used, block, used);
+        rc = data_put_part(c, n, size - used, block, used);
     return rc;
 }
 
@@ -65,15 +57,16 @@ static int shrink(struct fs *fs, struct node *n, struct inode *next, uint64_t si
                   struct change *c)
 {
     uint64_t from = data_end(size), count = 0;
+    bool more = false;
     int rc = cut_last_block(fs, n, size, c);
     if (rc == 0)
-        rc = cut_extents(fs, n, from, c, &count);
+        rc = cut_extents(fs, n, from, c, &count, &more);
     if (rc)
         return rc;
     next->blocks = size == 0 ? 0 : next->blocks - count * (FS_BLOCK / 512);
     if (size == 0)
-        next->flags &= ~(uint32_t)INODE_SPARSE;
-    if (count > FS_BATCH_KEYS) {
+        next->flags &= ~(uint32_t)(INODE_SPARSE | INODE_HAS_CHUNKS);
+    if (more) {
         next->flags |= INODE_CUTTING;
         if (!n->orphan) /* an orphan has a record, which names all of it */
             change_put_garbage(c, n->ino, from, false);

@@ -1,36 +1,42 @@
-/* fs_seek: where a file has data and where holes. A block with a record is data, whatever is in it;
- * one without is a hole. Only a file that says that it is SPARSE is looked at. */
+/* fs_seek: where a file has data and where holes. A block that is stored is data, whatever is in
+ * it; one that is not is a hole. Only a file that says that it is SPARSE is looked at. */
 #include <unistd.h>
 
 #include "fs_internal.h"
 
-/* The first stored block at or behind `at`: *found, or UINT64_MAX. */
-static int next_block(struct iter *it, uint64_t ino, uint64_t *found)
+/* The first offset in the chunk, at or behind `off`, where a block is stored (or, not `stored`, is
+ * not); the chunk's end where there is none. */
+static uint64_t first_in(uint64_t at, uint16_t bits, bool stored, uint64_t off)
 {
-    struct fs_key prefix = key_of(KEY_EXTENT, ino);
-    bool ours = it->valid && slice_starts_with(it->key, key_slice(&prefix));
-    *found = ours ? get_be64(it->key.data + 9) : UINT64_MAX;
-    return it->status;
+    for (int i = 0; i < CHUNK_BLOCKS; i++) {
+        uint64_t block = at + (uint64_t)i * FS_BLOCK;
+        if (block + FS_BLOCK > off && (bits >> i & 1) == stored)
+            return block > off ? block : off;
+    }
+    return at + FS_CHUNK;
 }
 
-static int next_data(struct iter *it, uint64_t ino, uint64_t off, uint64_t *found)
+static int next_data(struct extent_scan *s, uint64_t off, uint64_t *found)
 {
-    int rc = next_block(it, ino, found);
-    if (rc == 0 && *found < off) /* the block that `off` is in */
-        *found = off;
+    int rc = extents_next(s);
+    for (; rc == 0 && s->bits; rc = extents_next(s)) {
+        *found = first_in(s->at, s->bits, true, off);
+        if (*found < s->at + FS_CHUNK)
+            return 0;
+    }
+    *found = UINT64_MAX;
     return rc;
 }
 
-static int next_hole(struct iter *it, uint64_t ino, uint64_t off, uint64_t *found)
+static int next_hole(struct extent_scan *s, uint64_t off, uint64_t *found)
 {
-    uint64_t expected = off & ~(uint64_t)(FS_BLOCK - 1), at;
-    int rc = next_block(it, ino, &at);
-    while (rc == 0 && at == expected) {
-        expected += FS_BLOCK;
-        iter_next(it);
-        rc = next_block(it, ino, &at);
+    int rc = extents_next(s);
+    *found = off;
+    for (; rc == 0 && s->bits && s->at <= *found; rc = extents_next(s)) {
+        *found = first_in(s->at, s->bits, false, off);
+        if (*found < s->at + FS_CHUNK)
+            break;
     }
-    *found = expected > off ? expected : off;
     return rc;
 }
 
@@ -40,14 +46,10 @@ static int64_t seek_locked(struct fs *fs, const struct node *n, uint64_t off, in
     uint64_t size = n->inode.size, found;
     if (!(n->inode.flags & INODE_SPARSE))
         return (int64_t)(whence == SEEK_DATA ? off : size);
-    struct fs_key key = key_extent(n->ino, off & ~(uint64_t)(FS_BLOCK - 1)),
-                  prefix = key_of(KEY_EXTENT, n->ino);
-    struct iter *it = store_iter(fs->store, NULL);
-    iter_stay_within(it, key_slice(&prefix));
-    iter_seek(it, key_slice(&key));
-    int rc = whence == SEEK_DATA ? next_data(it, n->ino, off, &found)
-                                 : next_hole(it, n->ino, off, &found);
-    iter_destroy(it);
+    struct extent_scan s;
+    extents_begin(&s, fs, n->ino, off);
+    int rc = whence == SEEK_DATA ? next_data(&s, off, &found) : next_hole(&s, off, &found);
+    extents_end(&s);
     if (rc)
         return rc;
     if (found < size)

@@ -17,10 +17,11 @@
 #include "../../store/store.h"
 
 enum inode_flags {
-    INODE_SPARSE = 1,    /* blocks below the size may be missing; without it none is */
-    INODE_HAS_XATTR = 2, /* there may be extended attributes; without it there are none */
-    INODE_CUTTING = 4,   /* a big truncation is under way: there may be extents behind the size */
-    INODE_FLAGS_KNOWN = 7,
+    INODE_SPARSE = 1,     /* blocks below the size may be missing; without it none is */
+    INODE_HAS_XATTR = 2,  /* there may be extended attributes; without it there are none */
+    INODE_CUTTING = 4,    /* a big truncation is under way: there may be extents behind the size */
+    INODE_HAS_CHUNKS = 8, /* some data may be in chunks; without it none is */
+    INODE_FLAGS_KNOWN = 15,
 };
 
 struct inode {

@@ -7,9 +7,12 @@
  *                            once (inode_format.h)
  *     E ino:u64 offset:u64   extent: kind:u8 (1: data follows), data. The offset is a multiple of
  *                            4096; what the block lacks at its end is zeroes. A block without a
- *                            record is a hole. Kind 2 is meant for data in a file of its own.
+ *                            record is a hole, unless it is in a chunk: kind 2, under the chunk's
+ *                            offset + 1 (chunk_format.h)
  *     X ino:u64 name         extended attribute: its value
  *     O ino:u64              garbage (garbage_format.h)
+ *     P segment:u64 place    place of a chunk in use (chunk_format.h)
+ *     F segment:u64 place .. place to be given back (chunk_format.h)
  *     C                      how many inodes there are (count_format.h) */
 #ifndef FS_FORMAT_KEYS_FORMAT_H
 #define FS_FORMAT_KEYS_FORMAT_H
@@ -24,9 +27,11 @@ enum key_kind {
     KEY_XATTR = 'X',
     KEY_GARBAGE = 'O',
     KEY_COUNT = 'C',
+    KEY_PLACE = 'P',
+    KEY_FREED = 'F',
 };
 
-#define EXTENT_INLINE 1
+enum extent_kind { EXTENT_INLINE = 1, EXTENT_CHUNK = 2 };
 
 /* Room for the longest key and one byte more: kind, number, a name of 255 bytes. */
 struct fs_key {

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "chunk_format.h"
 #include "count_format.h"
 #include "garbage_format.h"
 #include "inode_format.h"
@@ -87,11 +88,36 @@ static void say_count(struct slice value, struct buf *out)
             (unsigned long long)c.sequence);
 }
 
+static void say_chunk(struct slice value, struct buf *out)
+{
+    struct chunk c;
+    if (chunk_decode(&c, value))
+        say(out, "damaged: %s", fail_text());
+    else
+        say(out, "chunk in segment %llu at %llu, blocks %04x", (unsigned long long)c.segment,
+            (unsigned long long)c.place, c.map);
+}
+
+static void say_place(struct slice value, struct buf *out)
+{
+    struct place_owner o;
+    if (value.len == 0)
+        say(out, "being written");
+    else if (place_owner_decode(&o, value))
+        say(out, "damaged: %s", fail_text());
+    else
+        say(out, "chunk of inode %llu at %llu", (unsigned long long)o.ino,
+            (unsigned long long)o.offset);
+}
+
 /* What follows the number: a name, an offset, or nothing. */
 static void say_rest(char kind, struct slice rest, struct buf *out)
 {
-    if (kind == KEY_EXTENT && rest.len == 8) {
+    if ((kind == KEY_EXTENT || kind == KEY_PLACE) && rest.len == 8) {
         say(out, " %llu", (unsigned long long)get_be64(rest.data));
+    } else if (kind == KEY_FREED && rest.len == 10) {
+        say(out, " %llu blocks %02x%02x", (unsigned long long)get_be64(rest.data),
+            (unsigned char)rest.data[8], (unsigned char)rest.data[9]);
     } else if (rest.len > 0) {
         buf_append(out, " ", 1);
         say_bytes(out, rest);
@@ -126,6 +152,12 @@ void record_to_text(struct slice key, struct slice value, struct buf *out)
         say_inode(ino, value, out);
     else if (kind == KEY_GARBAGE)
         say_garbage(value, out);
+    else if (kind == KEY_PLACE)
+        say_place(value, out);
+    else if (kind == KEY_FREED)
+        say(out, "not needed");
+    else if (kind == KEY_EXTENT && value.len > 0 && value.data[0] == EXTENT_CHUNK)
+        say_chunk(value, out);
     else
         say(out, "%zu bytes", value.len);
 }

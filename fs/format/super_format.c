@@ -34,11 +34,11 @@ int super_decode(struct super *s, struct slice in)
         !take_bytes(&in, 16, &uuid) || !take_fixed64(&in, &created) ||
         !take_fixed64(&in, &s->next_ino))
         return fail(STORE_ECORRUPT, "the superblock is cut short");
-    if (s->incompatible & ~SUPER_INCOMPATIBLE_KNOWN)
+    if (s->incompatible & ~(uint64_t)SUPER_INCOMPATIBLE_KNOWN)
         return fail(STORE_EFORMAT,
                     "the filesystem uses features (0x%llx) that this skeinfs does not know: use a "
                     "newer one",
-                    (unsigned long long)(s->incompatible & ~SUPER_INCOMPATIBLE_KNOWN));
+                    (unsigned long long)(s->incompatible & ~(uint64_t)SUPER_INCOMPATIBLE_KNOWN));
     memcpy(s->uuid, uuid.data, 16);
     s->created = (int64_t)created;
     return 0;

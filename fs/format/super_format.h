@@ -11,7 +11,11 @@
 #include "../../store/store.h"
 
 #define SUPER_VERSION 1u
-#define SUPER_INCOMPATIBLE_KNOWN 0ull
+
+enum super_incompatible {
+    SUPER_SEGMENTS = 1, /* data may be in segment files (chunk_format.h) */
+    SUPER_INCOMPATIBLE_KNOWN = 1,
+};
 
 struct super {
     uint32_t version;

@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "../format/chunk_format.h"
 #include "../format/garbage_format.h"
 #include "../format/inode_format.h"
 #include "../format/keys_format.h"
@@ -18,14 +19,19 @@ struct seen {
     bool embedded;   /* in an entry */
     uint64_t parent; /* of a directory: where its entry is */
     struct inode inode;
-    uint64_t references, entries, subdirs, extents, xattrs, last_extent;
+    uint64_t references, entries, subdirs, extents, xattrs, last_extent, chunks;
+    uint64_t chunk_at, chunk_end; /* of the last one; where the last of its blocks ends */
+    uint16_t chunk_map;
+    uint64_t block_at; /* of the last block with a record of its own, and 1 */
     struct garbage_record garbage;
     bool has_garbage;
 };
 
 struct walk {
+    struct fs *fs;
     struct super super;
     struct seen *at; /* by inode number */
+    uint64_t chunks, places;
     struct slice key, value;
 };
 
@@ -100,14 +106,48 @@ static void take_own_key(struct walk *w, struct seen *s)
     inode_free(&i);
 }
 
+static void take_chunk(struct walk *w, struct seen *s, uint64_t at)
+{
+    struct chunk c;
+    struct place_owner o = {0};
+    struct buf value = BUF_INIT;
+    CHECK(w, at % FS_CHUNK == 0);
+    CHECK(w, chunk_decode(&c, w->value) == 0);
+    CHECK(w, s->block_at != at + 1 || !(c.map & 1));
+    struct fs_key key = key_place(c.segment, c.place);
+    CHECK(w, store_get(fs_store(w->fs), NULL, key_slice(&key), &value) == 0);
+    CHECK(w, place_owner_decode(&o, buf_slice(&value)) == 0);
+    CHECK(w, o.offset == at && &w->at[o.ino] == s);
+    buf_free(&value);
+    s->extents += (uint64_t)__builtin_popcount(c.map);
+    s->chunks++;
+    s->chunk_at = at;
+    s->chunk_map = c.map;
+    s->chunk_end = at + (uint64_t)(32 - __builtin_clz(c.map)) * FS_BLOCK;
+    w->chunks++;
+}
+
 static void take_extent(struct walk *w, struct seen *s)
 {
     CHECK(w, w->key.len == 17);
     uint64_t at = get_be64(w->key.data + 9);
+    if (at % FS_BLOCK == 1) {
+        take_chunk(w, s, at - 1);
+        return;
+    }
     CHECK(w, at % FS_BLOCK == 0);
     CHECK(w, w->value.len >= 1 && w->value.len <= 1 + FS_BLOCK && w->value.data[0] == 1);
+    CHECK(w, s->chunks == 0 || !(s->chunk_map & chunk_bits(s->chunk_at, at, at + 1)));
     s->extents++;
+    s->block_at = at + 1;
     s->last_extent = at + w->value.len - 1; /* the end of what is not zero */
+}
+
+/* Each place is a chunk's: as many as there are chunks, and each chunk has found its own. */
+static void take_place(struct walk *w)
+{
+    CHECK(w, w->key.len == 17);
+    w->places += key_place_of(w->key) != 0;
 }
 
 static void take_record(struct walk *w)
@@ -116,6 +156,12 @@ static void take_record(struct walk *w)
     if (kind == KEY_SUPER || kind == KEY_COUNT)
         return;
     CHECK(w, w->key.len >= 9);
+    if (kind == KEY_PLACE)
+        take_place(w);
+    if (kind == KEY_FREED)
+        CHECK(w, w->key.len == 19);
+    if (kind == KEY_PLACE || kind == KEY_FREED)
+        return;
     struct seen *s = inode_at(w, get_be64(w->key.data + 1));
     switch (kind) {
     case KEY_ENTRY:
@@ -164,7 +210,9 @@ static void check_data(const struct walk *w, uint64_t ino)
     const struct seen *s = &w->at[ino];
     uint64_t blocks = (s->inode.size + FS_BLOCK - 1) / FS_BLOCK;
     HOLDS(ino, s->extents == 0 || S_ISREG(s->inode.mode));
+    HOLDS(ino, s->chunks == 0 || (s->inode.flags & INODE_HAS_CHUNKS));
     if (!(s->inode.flags & INODE_CUTTING)) {
+        HOLDS(ino, s->chunk_end <= blocks * FS_BLOCK);
         HOLDS(ino, s->inode.blocks == s->extents * (FS_BLOCK / 512));
         HOLDS(ino, s->extents == 0 || s->last_extent <= s->inode.size);
         HOLDS(ino, s->extents <= blocks);
@@ -217,7 +265,7 @@ static void expect_count(struct fs *fs, uint64_t there)
 
 void check_store(struct fs *fs, enum check_store_what what)
 {
-    struct walk w = {0};
+    struct walk w = {.fs = fs};
     read_super(&w, fs);
     w.at = mem_zalloc(w.super.next_ino * sizeof *w.at);
     struct iter *it = store_iter(fs_store(fs), NULL);
@@ -231,6 +279,7 @@ void check_store(struct fs *fs, enum check_store_what what)
     ck_assert(w.at[FS_ROOT].there);
     for (uint64_t ino = FS_ROOT; ino < w.super.next_ino; ino++)
         check_inode(&w, ino, what);
+    ck_assert_uint_eq(w.chunks, w.places);
     uint64_t there = 0;
     for (uint64_t ino = FS_ROOT; ino < w.super.next_ino; ino++)
         there += w.at[ino].there;

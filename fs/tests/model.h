@@ -9,7 +9,7 @@
 #include "fixture.h"
 
 #define MODEL_XATTRS 3
-#define MODEL_MAX_SIZE (48u * 4096)
+#define MODEL_MAX_SIZE (56u * 4096) /* three chunks, and a half */
 
 struct node_model;
 

@@ -171,7 +171,13 @@ static void step_write(struct model *m, struct random *r)
     if (random_below(r, 2))
         off = off / FS_BLOCK * FS_BLOCK;
     size_t size = random_below(r, room < 20000 ? room + 1 : 20000);
+    if (random_below(r, 4) == 0) { /* chunks */
+        off = off / (16 * FS_BLOCK) * (16 * FS_BLOCK);
+        size = random_below(r, MODEL_MAX_SIZE - off + 1);
+    }
     memset(p, (int)random_below(r, 256), size);
+    if (size > 0)
+        p[random_below(r, size)] = (unsigned char)random_below(r, 256);
     if (S_ISDIR(n->mode))
         return;
     int rc = fs_write(fs, n->ino, p, size, off, false);
