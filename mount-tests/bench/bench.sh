@@ -1,6 +1,6 @@
 #!/bin/bash
 # Times skeinfs beside its peers: `make bench-mount`. Needs root (loop devices, mounts). Settings, as variables:
-#   ROUNDS=5  FILES=2000  PROCESSES="1 8 16"  FILESYSTEMS="skeinfs ext4 xfs bindfs null" (and uring, null-uring: below)
+#   ROUNDS=5  FILES=2000  PROCESSES="1 8 16"  FILESYSTEMS="skeinfs ext4 xfs bindfs null" (and others: below)
 #   OPERATIONS="..."       only these of ops.c
 #   FSYNC_PROCESSES=32     with so many more, what ends in fsync
 #   WHAT="ops jobs dirs"   ops: single operations; jobs: whole programs; dirs: big directories and trees
@@ -13,7 +13,8 @@
 # skeinfs's store, ext4 and XFS each have an image file of their own, of the same size, behind a loop device; ext4 with its journal, as
 # mkfs makes it. bindfs is a FUSE filesystem that passes all on to (another folder of) that ext4. null is FUSE and nothing behind it.
 # uring is skeinfs with requests over io_uring, on a store and an image of its own, null-uring the same of null: beside them skeinfs and
-# null use /dev/fuse. They are left out where the kernel does not offer it; its parameter is set for the run.
+# null use /dev/fuse. They are left out where the kernel does not offer it; its parameter is set for the run. writeback and
+# null-writeback are the same with the option writeback.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -36,10 +37,10 @@ cleanup() {
     [ -z "$parameter_before" ] || echo "$parameter_before" >$parameter
     [ -z "$load_pids" ] || kill $load_pids 2>/dev/null
     cd /
-    for fs in skeinfs uring bindfs null null-uring; do
+    for fs in skeinfs uring writeback bindfs null null-uring null-writeback; do
         mountpoint -q "$work/$fs" && umount "$work/$fs"
     done
-    for fs in store store-uring ext4 xfs; do
+    for fs in store store-uring store-writeback ext4 xfs; do
         for _ in 1 2 3 4 5 6 7 8 9 10; do # the daemon closes its store
             mountpoint -q "$work/$fs" && umount "$work/$fs" 2>/dev/null
             mountpoint -q "$work/$fs" || break
@@ -64,7 +65,7 @@ mount_store() { # FILESYSTEM IMAGE OPTIONS
     mkdir "$work/$1"
     "$bin/skeinfs" mount ${3:+-o "$3"} "$work/$2/fs" "$work/$1" || exit 1
 }
-mount_null() { # FILESYSTEM [io_uring]
+mount_null() { # FILESYSTEM [OPTION]
     mkdir "$work/$1"
     "$bin/mount-tests/bench/null_fs" "$work/$1" ${2:-} &
     until mountpoint -q "$work/$1"; do sleep 0.1; done
@@ -92,6 +93,8 @@ set_up() {
     fi
     if uses skeinfs; then mount_store skeinfs store "${OPTIONS:-}"; fi
     if uses null; then mount_null null; fi
+    if uses writeback; then mount_store writeback store-writeback "writeback${OPTIONS:+,$OPTIONS}"; fi
+    if uses null-writeback; then mount_null null-writeback writeback; fi
     [ -z "$parameter_before" ] || echo Y >$parameter
     if uses uring; then mount_store uring store-uring "io_uring${OPTIONS:+,$OPTIONS}"; fi
     if uses null-uring; then mount_null null-uring io_uring; fi

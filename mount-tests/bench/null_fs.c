@@ -361,14 +361,16 @@ int main(int argc, char **argv)
 {
     struct session_options o;
     bool io_uring = argc == 3 && strcmp(argv[2], "io_uring") == 0;
-    if (argc != 2 + io_uring) {
-        fprintf(stderr, "usage: null_fs MOUNTPOINT [io_uring]\n");
+    bool writeback = argc == 3 && strcmp(argv[2], "writeback") == 0;
+    if (argc != 2 + (io_uring || writeback)) {
+        fprintf(stderr, "usage: null_fs MOUNTPOINT [io_uring | writeback]\n");
         return 2;
     }
     session_options_init(&o);
     o.source = "null_fs";
     o.mountpoint = argv[1];
     o.allow_other = true;
+    o.writeback = writeback;
     o.io_uring = io_uring ? SESSION_RINGS_ON : SESSION_RINGS_AUTO;
     session_block_signals();
     new_inode(&the_fs, S_IFDIR | 0755, NULL);

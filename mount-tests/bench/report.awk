@@ -1,4 +1,4 @@
-# The table of bench.sh, from its CSV: medians, and the rounds' ratios of skeinfs, and of uring, to their peers.
+# The table of bench.sh, from its CSV: medians, and the rounds' ratios of skeinfs, uring and writeback to their peers.
 BEGIN { FS = "," }
 NR == 1 { next }
 {
@@ -12,15 +12,17 @@ function sort_values(n, i, j, t) {
     for (i = 2; i <= n; i++)
         for (j = i; j > 1 && list[j] < list[j - 1]; j--) { t = list[j]; list[j] = list[j - 1]; list[j - 1] = t }
 }
-# Each of ours beside all others, but for the other transport's floor, and the two transports once.
-function find_pairs(i, s, ours) {
-    split("skeinfs uring", ours, " ")
-    for (i = 1; i <= 2; i++)
-        for (s = 1; s <= system_count; s++)
-            if ((ours[i] in known) && systems[s] != ours[i] && !(i == 1 && systems[s] ~ /uring/) && !(i == 2 && systems[s] == "null")) {
-                mine[++pair_count] = ours[i]
-                peer[pair_count] = systems[s]
-            }
+# Each of ours beside the peers, its own floor and, another way of mounting, the usual one.
+function find_pairs(i, s, ours, floor) {
+    split("skeinfs uring writeback", ours, " ")
+    split("null null-uring null-writeback", floor, " ")
+    for (i = 1; i <= 3; i++)
+        for (s = 1; s <= system_count; s++) {
+            if (!(ours[i] in known) || systems[s] == ours[i] || systems[s] == "uring" || systems[s] == "writeback") continue
+            if (systems[s] ~ /^null/ && systems[s] != floor[i]) continue
+            mine[++pair_count] = ours[i]
+            peer[pair_count] = systems[s]
+        }
 }
 function median(n) { return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2 }
 function number(x) { return sprintf(x < 10 ? "%.2f" : x < 100000 ? "%.0f" : "%.3g", x) }
