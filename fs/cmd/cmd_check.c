@@ -64,6 +64,7 @@ static int check(const char *path, bool repair, struct env *env)
     fs_options_init(&o);
     o.store.repair = repair;
     o.store.env = env;
+    o.only_read_segments = !repair;
     if (!repair)
         no_compactions(&o.store);
     int rc = must_be_store(path);

@@ -218,7 +218,7 @@ static int check_beside(void *arg, struct slice key, struct slice value)
         if (!(c.map >> i & 1))
             continue;
         rc = read_blocks(fs, &c, i, 1, p);
-        if (rc == 0 && !fs->options.read_only)
+        if (rc == 0 && !fs->options.only_read_segments)
             rc = segments_write_again(fs->segments, at, p, sizeof p);
     }
     return rc;

@@ -418,7 +418,7 @@ int freed_start(struct fs *fs)
     pthread_condattr_destroy(&attr);
     int rc = number_segments(fs);
     f->pending = true;
-    if (rc == 0 && !fs->options.read_only) {
+    if (rc == 0 && !fs->options.only_read_segments) {
         f->at_open = store_snapshot_take(fs->store);
         rc = -pthread_create(&f->thread, NULL, run, fs);
         if (rc) {
@@ -447,7 +447,7 @@ void freed_stop(struct fs *fs)
     struct freed *f = fs->freed;
     if (!f)
         return;
-    if (!fs->options.read_only) {
+    if (!fs->options.only_read_segments) {
         pthread_mutex_lock(&f->mu);
         f->stop = true;
         pthread_cond_signal(&f->work);

@@ -3,6 +3,7 @@
  *     DIR/skeinfs   what this folder is, for people; its presence says that the folder is ours
  *     DIR/kv/       the store
  *     DIR/segments/ data of chunks (format/chunk_format.h), once there is any
+ *     DIR/mend      while a repair is not complete (mend.c)
  *
  * A new one is made in that order: marker, store, superblock and root in one synced batch. Whatever
  * a crash leaves of it is taken up again by the next open. */
@@ -151,7 +152,7 @@ static void fs_free(struct fs *fs)
 static void open_segments(struct fs *fs, struct env *env)
 {
     struct segments_options o = {
-        .read_only = fs->options.read_only,
+        .read_only = fs->options.only_read_segments,
         .bytes = fs->options.segment_bytes,
         .begin = freed_begin_segment,
         .arg = fs,
@@ -179,6 +180,7 @@ int fs_open(const char *dir, const struct fs_options *o, struct fs **out)
     struct fs *fs = mem_zalloc(sizeof *fs);
     struct env *env = o->store.env ? o->store.env : env_posix();
     fs->options = *o;
+    fs->options.only_read_segments |= o->read_only;
     fs->dir = mem_printf("%s", dir);
     pthread_mutex_init(&fs->ino_mu, NULL);
     pthread_mutex_init(&fs->rename_mu, NULL);
@@ -186,6 +188,8 @@ int fs_open(const char *dir, const struct fs_options *o, struct fs **out)
     places_init(fs);
     open_segments(fs, env);
     int rc = ensure_folder(env, dir, !o->read_only);
+    if (rc == 0 && o->store.repair)
+        rc = mend_announce(fs, env);
     if (rc == 0)
         rc = open_store(fs);
     if (rc)
@@ -195,6 +199,8 @@ int fs_open(const char *dir, const struct fs_options *o, struct fs **out)
         rc = node_load(fs, FS_ROOT, &fs->root); /* stays pinned */
     if (rc == 0)
         rc = count_start(fs);
+    if (rc == 0)
+        rc = mend_places(fs);
     if (rc == 0)
         rc = freed_start(fs);
     if (rc == 0)

@@ -43,6 +43,8 @@ struct fs_options {
     double commit_seconds;      /* default 5: how long an unsynced change may stay volatile; > 0 */
     uint64_t segment_bytes;     /* default 256 MiB: of a file that holds large data, about */
     bool read_only;             /* no file in the folder is changed, made or deleted (store.h) */
+    bool only_read_segments;    /* the files of large data are not changed, whatever becomes of the
+                                   store: for who looks at one through an environment above it */
     enum fs_atime atime;        /* default FS_RELATIME */
     bool no_directory_atime;    /* an access to a directory changes nothing */
     struct store_options store; /* the rest (store_options_init) */

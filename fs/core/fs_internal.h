@@ -335,6 +335,10 @@ void freed_stop(struct fs *fs); /* gives back what it can */
 void freed_note(struct fs *fs);
 /* The disk is full: gives back what there is, here and now. True: something was. */
 bool freed_give_back(struct fs *fs);
+/* mend.c: after a repair that lost records each chunk's place is known as its own again, and what
+ * was known as the place of a lost one is freed. */
+int mend_announce(struct fs *fs, struct env *env); /* before the store is opened with repair */
+int mend_places(struct fs *fs);                    /* where it was announced; before freed_start */
 /* A segment is about to be used for the first time (segments_options.begin). */
 int freed_begin_segment(void *arg, uint64_t segment);
 

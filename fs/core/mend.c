@@ -1,0 +1,131 @@
+/* After a repair that could not keep all records.
+ *
+ * Which places of the segments are in use is stored twice: in the chunks, and under the places
+ * (chunk_format.h). What looks for unused space (freed.c) goes by the places alone; where some of
+ * these records are lost, data of files would be taken for unused. So before that what the places
+ * say is brought in line with the chunks.
+ *
+ * The file DIR/mend, made before the repair, says that this is to be done: a repair that is cut
+ * short is over for the store, and not for the segments. */
+#include "fs_internal.h"
+
+/* A batch that grows until it is worth a commit. */
+struct mending {
+    struct fs *fs;
+    struct change c;
+};
+
+static int commit(struct mending *m)
+{
+    m->c.reclaim = true;
+    int rc = change_commit(&m->c, NULL, 0);
+    change_begin(&m->c, m->fs);
+    return rc;
+}
+
+static int commit_if_full(struct mending *m)
+{
+    return store_batch_count(&m->c.batch) < FS_BATCH_KEYS ? 0 : commit(m);
+}
+
+static bool is_owner(struct fs *fs, const struct chunk *c, struct place_owner who)
+{
+    struct fs_key key = key_place(c->segment, c->place);
+    struct place_owner o;
+    struct buf value = BUF_INIT;
+    bool yes = store_get(fs->store, NULL, key_slice(&key), &value) == 0 &&
+               place_owner_decode(&o, buf_slice(&value)) == 0 && o.ino == who.ino &&
+               o.offset == who.offset;
+    buf_free(&value);
+    return yes;
+}
+
+/* The chunk of this record has its place. */
+static int mend_chunk(struct mending *m, struct slice key, struct slice value)
+{
+    struct place_owner who = {get_be64(key.data + 1), get_be64(key.data + 9) - 1};
+    struct chunk c;
+    if (chunk_decode(&c, value) || is_owner(m->fs, &c, who))
+        return 0; /* (a damaged record: fs_check says so) */
+    buf_clear(&m->c.value);
+    place_owner_encode(who, &m->c.value);
+    change_put(&m->c, key_place(c.segment, c.place), buf_slice(&m->c.value));
+    return commit_if_full(m);
+}
+
+/* A place that no chunk has is freed. */
+static int mend_place(struct mending *m, struct slice key, struct slice value)
+{
+    uint64_t segment = key_segment(key), place = key_place_of(key);
+    struct place_owner o;
+    struct chunk c;
+    if (place == 0)
+        return 0;
+    int rc = place_owner_decode(&o, value) ? -ENOENT : chunk_load(m->fs, o.ino, o.offset, &c);
+    if (rc == 0 && c.segment == segment && c.place == place)
+        return 0;
+    if (rc && rc != -ENOENT)
+        return rc;
+    change_delete(&m->c, key_place(segment, place));
+    change_put(&m->c, key_freed(segment, place, CHUNK_WHOLE), slice_of(NULL, 0));
+    return commit_if_full(m);
+}
+
+/* Every record of this kind and length. */
+static int each(struct mending *m, enum key_kind kind,
+                int (*mend)(struct mending *m, struct slice key, struct slice value))
+{
+    const char first[] = {(char)kind};
+    struct iter *it = store_iter(m->fs->store, NULL);
+    int rc = 0;
+    for (iter_seek(it, slice_of(first, 1)); rc == 0 && it->valid && it->key.data[0] == (char)kind;
+         iter_next(it))
+        if (it->key.len == 17 && (kind == KEY_PLACE || get_be64(it->key.data + 9) % FS_BLOCK == 1))
+            rc = mend(m, it->key, it->value);
+    if (rc == 0)
+        rc = it->status;
+    iter_destroy(it);
+    return rc;
+}
+
+static char *path_of(const struct fs *fs)
+{
+    return mem_printf("%s/mend", fs->dir);
+}
+
+int mend_announce(struct fs *fs, struct env *env)
+{
+    char *path = path_of(fs);
+    int rc = env_replace_file(env, path, slice_str("A repair is not complete.\n"));
+    if (rc == 0)
+        rc = env_sync_dir(env, fs->dir);
+    free(path);
+    return rc;
+}
+
+static int mend_all(struct fs *fs)
+{
+    struct mending m = {.fs = fs};
+    change_begin(&m.c, fs);
+    int rc = each(&m, KEY_EXTENT, mend_chunk);
+    if (rc == 0)
+        rc = each(&m, KEY_PLACE, mend_place);
+    if (rc == 0)
+        rc = commit(&m);
+    change_drop(&m.c);
+    return rc ? rc : store_sync(fs->store, 0);
+}
+
+int mend_places(struct fs *fs)
+{
+    struct env *env = store_env(fs->store);
+    char *path = path_of(fs);
+    int rc = 0;
+    if (!fs->options.only_read_segments && env_exists(env, path)) {
+        rc = mend_all(fs);
+        if (rc == 0)
+            rc = env_unlink(env, path);
+    }
+    free(path);
+    return rc;
+}

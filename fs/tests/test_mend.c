@@ -1,0 +1,130 @@
+/* A repair that lost records of places: no data is taken for unused space (core/mend.c). */
+#include <check.h>
+#include <stdlib.h>
+
+#include "../../store/tests/env_sim.h"
+#include "../../store/tests/run_suite.h"
+#include "../format/chunk_format.h"
+#include "check_store.h"
+#include "fixture.h"
+
+static uint64_t file;
+
+static void fill(char *p)
+{
+    for (size_t i = 0; i < 2 * FS_CHUNK; i++)
+        p[i] = (char)(i / 1000 + 1);
+}
+
+static void expect_data(void)
+{
+    static char want[2 * FS_CHUNK], got[2 * FS_CHUNK];
+    fill(want);
+    file = find(FS_ROOT, "file");
+    ck_assert_int_eq(fs_read(fs, file, got, sizeof got, 0), (ssize_t)sizeof got);
+    ck_assert(memcmp(got, want, sizeof got) == 0);
+}
+
+static void setup(void)
+{
+    static char p[2 * FS_CHUNK];
+    fixture_setup();
+    file = make_file(FS_ROOT, "file");
+    fill(p);
+    write_at(file, 0, p, sizeof p);
+}
+
+static struct chunk chunk_at(uint64_t at)
+{
+    struct fs_key key = key_chunk(file, at);
+    struct buf value = BUF_INIT;
+    struct chunk c;
+    ck_assert_int_eq(store_get(fs_store(fs), NULL, key_slice(&key), &value), 0);
+    ck_assert_int_eq(chunk_decode(&c, buf_slice(&value)), 0);
+    buf_free(&value);
+    return c;
+}
+
+static void lose_places(void)
+{
+    for (uint64_t at = 0; at < 2 * FS_CHUNK; at += FS_CHUNK) {
+        struct chunk c = chunk_at(at);
+        struct fs_key key = key_place(c.segment, c.place);
+        ck_assert_int_eq(store_delete(fs_store(fs), key_slice(&key), false), 0);
+    }
+}
+
+static void reopen(bool repair)
+{
+    fixture_options.store.repair = repair;
+    fixture_reopen();
+    fixture_options.store.repair = false;
+}
+
+START_TEST(lost_places_are_found_again_by_a_repair)
+{
+    lose_places();
+    reopen(true);
+    ck_assert_int_eq(count_records('P', 0), 2);
+    expect_data();
+    check_store(fs, CHECK_NO_GARBAGE);
+    fixture_kill(); /* what is unused is looked for: nothing is */
+    fixture_reopen();
+    expect_data();
+}
+END_TEST
+
+START_TEST(a_place_of_a_lost_chunk_is_freed)
+{
+    struct chunk c = chunk_at(FS_CHUNK);
+    struct fs_key key = key_chunk(file, FS_CHUNK);
+    ck_assert_int_eq(store_delete(fs_store(fs), key_slice(&key), false), 0);
+    reopen(true);
+    ck_assert_int_eq(count_records('P', 0), 1);
+    key = key_place(c.segment, c.place);
+    struct buf value = BUF_INIT;
+    ck_assert_int_eq(store_get(fs_store(fs), NULL, key_slice(&key), &value), -ENOENT);
+    buf_free(&value);
+    file = find(FS_ROOT, "file");
+    set_size(file, 0); /* (its inode counts blocks that are lost) */
+}
+END_TEST
+
+/* Whoever opens it next goes on. */
+START_TEST(a_repair_that_was_cut_short_is_completed)
+{
+    lose_places();
+    ck_assert_int_eq(env_replace_file(disk, "/fs/mend", slice_str("")), 0);
+    fixture_reopen();
+    ck_assert(!env_exists(disk, "/fs/mend"));
+    ck_assert_int_eq(count_records('P', 0), 2);
+    fixture_kill();
+    expect_data();
+}
+END_TEST
+
+START_TEST(who_only_looks_mends_nothing)
+{
+    lose_places();
+    ck_assert_int_eq(env_replace_file(disk, "/fs/mend", slice_str("")), 0);
+    fixture_options.only_read_segments = true;
+    fixture_reopen();
+    ck_assert_int_eq(count_records('P', 0), 0);
+    expect_data();
+    fixture_options.only_read_segments = false;
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("mend");
+    TCase *tc = tcase_create("mend");
+    tcase_set_timeout(tc, 60);
+    tcase_add_checked_fixture(tc, setup, fixture_teardown);
+    tcase_add_test(tc, lost_places_are_found_again_by_a_repair);
+    tcase_add_test(tc, a_place_of_a_lost_chunk_is_freed);
+    tcase_add_test(tc, a_repair_that_was_cut_short_is_completed);
+    tcase_add_test(tc, who_only_looks_mends_nothing);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
