@@ -117,7 +117,7 @@ static int read_many(struct fs *fs, const struct node *n, char *p, size_t size, 
         if (it->key.len != 17 || !slice_starts_with(it->key, key_slice(&prefix)))
             break;
         uint64_t number = get_be64(it->key.data + 9);
-        if (number >= off + size)
+        if ((number & ~(uint64_t)(FS_BLOCK - 1)) >= off + size) /* (a chunk's is one more) */
             break;
         rc = read_extent(fs, number, it->value, p, size, off);
     }
@@ -306,6 +306,36 @@ static int write_chunks(struct change *c, const struct node *n, struct inode *ne
     return rc;
 }
 
+/* A program that writes small pieces in order: when it has gone through FS_CHUNK bytes, the blocks
+ * that they are in become a chunk. Most are in the memtable still, and never get into a table. Does
+ * this write end such bytes? What was synced meanwhile stays as it is: to write it once more would
+ * make syncs dearer. */
+static bool ends_chunk(const struct node *n, uint64_t off, size_t size)
+{
+    uint64_t start = chunk_start(off);
+    return off > start && off - start + size >= FS_CHUNK && n->run_to == off &&
+           n->run_from <= start && !atomic_load_explicit(&n->run_broken, memory_order_relaxed);
+}
+
+/* As write_part, for what ends_chunk says. */
+static int write_end_of_chunk(struct change *c, const struct node *n, struct inode *next,
+                              uint64_t off, const char *p, size_t *done)
+{
+    uint64_t start = chunk_start(off);
+    size_t before = (size_t)(off - start);
+    char *whole = mem_alloc(FS_CHUNK);
+    ssize_t got = data_read(c->fs, n, whole, before, start);
+    int rc = got < 0 ? (int)got : 0;
+    *done = FS_CHUNK - before;
+    memcpy(whole + before, p, *done);
+    if (rc == 0 && ((size_t)got < before || is_zero(whole, FS_CHUNK)))
+        rc = -EAGAIN;
+    if (rc == 0)
+        rc = write_chunks(c, n, next, start, whole, 1);
+    free(whole);
+    return rc;
+}
+
 /* The next part of a write into the change: chunks, or one block. *done: how many bytes. */
 static int write_part(struct change *c, const struct node *n, struct inode *next, uint64_t off,
                       const char *p, size_t size, size_t *done)
@@ -315,10 +345,24 @@ static int write_part(struct change *c, const struct node *n, struct inode *next
         *done = chunks * FS_CHUNK;
         return write_chunks(c, n, next, off, p, chunks);
     }
+    if (ends_chunk(n, off, size)) {
+        int rc = write_end_of_chunk(c, n, next, off, p, done);
+        if (rc != -EAGAIN)
+            return rc;
+    }
     uint64_t at = off & ~(uint64_t)(FS_BLOCK - 1);
     size_t from = (size_t)(off - at), room = FS_BLOCK - from;
     *done = size < room ? size : room;
     return write_block(c, n, next, at, from, from + *done, p);
+}
+
+/* Notes that [off, end) was written. op held exclusively. */
+static void note_run(struct node *n, uint64_t off, uint64_t end)
+{
+    bool synced = atomic_exchange_explicit(&n->run_broken, false, memory_order_relaxed);
+    if (synced || off != n->run_to)
+        n->run_from = off;
+    n->run_to = end;
 }
 
 int data_write(struct fs *fs, struct node *n, const char *p, size_t size, uint64_t off,
@@ -356,6 +400,7 @@ int data_write(struct fs *fs, struct node *n, const char *p, size_t size, uint64
     if (rc)
         return rc;
     node_publish(n, &next);
+    note_run(n, off, off + size);
     if (first_garbage)
         node_note_garbage(n);
     return 0;

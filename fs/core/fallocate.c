@@ -136,6 +136,7 @@ static int step(struct fs *fs, struct node *n, const struct request *r, struct z
 static int fallocate_locked(struct fs *fs, struct node *n, const struct request *r)
 {
     struct zeroing z = {0, 0};
+    atomic_store_explicit(&n->run_broken, true, memory_order_relaxed);
     int rc = zeroes(r) ? 0 : check_room(fs, n, r->off, r->len);
     if (rc == 0 && (n->inode.flags & INODE_CUTTING))
         rc = resize_finish(fs, n, CUT_BY_LOOKING);

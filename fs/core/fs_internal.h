@@ -53,9 +53,11 @@ struct node {
         embedded; /* its record is the entry (home, home_name); else under its `I` key. As inode. */
     uint64_t home;
     char *home_name;
-    bool orphan;                        /* it has no name any more. As inode. */
-    bool garbage_recorded;              /* ... and its `O` record is there. As inode. */
-    bool no_capability;                 /* it has attributes, but not that one. Under op alone. */
+    bool orphan;               /* it has no name any more. As inode. */
+    bool garbage_recorded;     /* ... and its `O` record is there. As inode. */
+    bool no_capability;        /* it has attributes, but not that one. Under op alone. */
+    uint64_t run_from, run_to; /* these bytes were written one behind the other; under op */
+    atomic_bool run_broken;    /* ... and synced, cut or punched since */
     atomic_uint_fast64_t last_sequence; /* of its last commit: what fsync waits for */
     enum {
         ATIME_STORED,

@@ -79,6 +79,7 @@ int resize_put(struct fs *fs, struct node *n, struct inode *next, uint64_t size,
     int rc = 0;
     assert(!(n->inode.flags & INODE_CUTTING));
     c->reclaim |= size < n->inode.size;
+    atomic_store_explicit(&n->run_broken, true, memory_order_relaxed);
     if (size < n->inode.size)
         rc = shrink(fs, n, next, size, c);
     else if (data_end(size) > data_end(n->inode.size))

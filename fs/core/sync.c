@@ -10,6 +10,7 @@ static int last_change(struct fs *fs, uint64_t ino, uint64_t *sequence)
     if (!n)
         return -ESTALE;
     *sequence = atomic_load(&n->last_sequence);
+    atomic_store_explicit(&n->run_broken, true, memory_order_relaxed);
     node_unpin(fs, n);
     return 0;
 }

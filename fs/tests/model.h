@@ -40,11 +40,12 @@ struct model {
     struct node_model *root;
     struct node_model **all; /* with those that have no name and are held */
     int count, capacity;
-    int step;         /* running number of the operation */
-    int durable_step; /* all up to here was synced */
-    uint64_t max_ino; /* the highest number given so far */
-    bool may_fail;    /* the power may go: -EIO is an answer then */
-    bool failed;      /* and it was given */
+    int step;                        /* running number of the operation */
+    int durable_step;                /* all up to here was synced */
+    uint64_t stream_ino, stream_off; /* what writes in order goes on with */
+    uint64_t max_ino;                /* the highest number given so far */
+    bool may_fail;                   /* the power may go: -EIO is an answer then */
+    bool failed;                     /* and it was given */
 };
 
 void model_init(struct model *m);

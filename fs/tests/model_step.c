@@ -184,6 +184,33 @@ static void step_write(struct model *m, struct random *r)
     agree(m, rc, model_write(m, n, off, p, size), "write");
 }
 
+static struct node_model *streamed(struct model *m)
+{
+    for (int i = 0; i < m->count; i++)
+        if (m->all[i]->ino == m->stream_ino && m->all[i]->held && S_ISREG(m->all[i]->mode))
+            return m->all[i];
+    return NULL;
+}
+
+/* The next piece of a stream, behind the last one's: a chunk may end with it. */
+static void step_stream(struct model *m, struct random *r)
+{
+    static unsigned char p[20000];
+    struct node_model *n = streamed(m);
+    size_t size = 8000 + random_below(r, sizeof p - 8000);
+    if (!n || m->stream_off + size > MODEL_MAX_SIZE || random_below(r, 20) == 0) {
+        n = any_file(m, r);
+        m->stream_ino = n->ino;
+        m->stream_off = random_below(r, 3) * 16 * FS_BLOCK;
+    }
+    if (S_ISDIR(n->mode))
+        return;
+    memset(p, (int)random_below(r, 256), size);
+    int rc = fs_write(fs, n->ino, p, size, m->stream_off, false);
+    agree(m, rc, model_write(m, n, m->stream_off, p, size), "write in a stream");
+    m->stream_off += size;
+}
+
 static void step_resize(struct model *m, struct random *r)
 {
     struct node_model *n = any_file(m, r);
@@ -319,11 +346,11 @@ static void step_forget(struct model *m, struct random *r)
 void model_step(struct model *m, struct random *r)
 {
     static void (*const steps[])(struct model *, struct random *) = {
-        step_make,      step_make,   step_make,   step_make,   step_link,
-        step_remove,    step_remove, step_rename, step_rename, step_rename,
-        step_write,     step_write,  step_write,  step_resize, step_attr,
-        step_xattr,     step_sync,   step_read,   step_forget, step_forget,
-        step_fallocate, step_copy,   step_seek,   step_access, step_access,
+        step_make,   step_make,   step_make,      step_make,   step_link,   step_remove,
+        step_remove, step_rename, step_rename,    step_rename, step_write,  step_write,
+        step_write,  step_resize, step_attr,      step_xattr,  step_sync,   step_read,
+        step_forget, step_forget, step_fallocate, step_copy,   step_seek,   step_access,
+        step_access, step_stream, step_stream,    step_stream, step_stream,
     };
     m->step++;
     steps[random_below(r, sizeof steps / sizeof *steps)](m, r);

@@ -179,6 +179,68 @@ START_TEST(a_write_is_one_batch)
 }
 END_TEST
 
+/* Bytes that differ from piece to piece. */
+static void write_stream(uint64_t ino, uint64_t from, uint64_t end, size_t piece)
+{
+    for (uint64_t off = from; off < end; off += piece)
+        write_fill(ino, off, piece < end - off ? piece : (size_t)(end - off),
+                   (char)(off % 101 + 1));
+}
+
+static void expect_stream(uint64_t ino, uint64_t from, uint64_t end, size_t piece)
+{
+    for (uint64_t off = from; off < end; off += piece)
+        expect_fill(ino, off, piece < end - off ? piece : (size_t)(end - off),
+                    (char)(off % 101 + 1));
+}
+
+START_TEST(small_pieces_in_order_become_chunks)
+{
+    static const size_t pieces[] = {4096, 10240, 1000, 65537, 65535};
+    size_t piece = pieces[_i];
+    uint64_t f = make_file(FS_ROOT, "f");
+    write_stream(f, 0, 200000, piece);
+    expect_stream(f, 0, 200000, piece);
+    ck_assert_int_eq(count_records('E', f), 3 + 1); /* three, and the block at the end */
+    ck_assert_int_eq(count_records('P', 0), 3 + 1); /* and the segment's mark */
+    ck_assert_int_eq(blocks(f), 49 * 8);
+    write_stream(f, 0, 200000, piece); /* over what is there */
+    expect_stream(f, 0, 200000, piece);
+    ck_assert_int_eq(count_records('E', f), 3 + 1);
+    check_store(fs, CHECK_NO_GARBAGE);
+    fixture_kill();
+    expect_stream(find(FS_ROOT, "f"), 0, 200000, piece);
+}
+END_TEST
+
+START_TEST(pieces_that_are_synced_or_not_in_order_stay_blocks)
+{
+    uint64_t f = make_file(FS_ROOT, "f"), g = make_file(FS_ROOT, "g");
+    for (uint64_t off = 0; off < 65536; off += 4096) {
+        write_fill(f, off, 4096, 's');
+        write_fill(g, 61440 - off, 4096, 'g');
+        if (off == 32768)
+            ck_assert_int_eq(fs_sync_inode(fs, f), 0);
+    }
+    ck_assert_int_eq(count_records('E', f), 16);
+    ck_assert_int_eq(count_records('E', g), 16);
+    write_stream(f, 65536, 131072, 4096); /* what comes behind the sync is not synced */
+    ck_assert_int_eq(count_records('E', f), 16 + 1);
+    expect_fill(f, 0, 65536, 's');
+    expect_stream(f, 65536, 131072, 4096);
+}
+END_TEST
+
+START_TEST(a_stream_of_zeroes_stays_blocks)
+{
+    uint64_t f = make_file(FS_ROOT, "f");
+    for (uint64_t off = 0; off < 131072; off += 8192)
+        write_fill(f, off, 8192, 0);
+    ck_assert_int_eq(count_records('E', f), 32);
+    ck_assert_int_eq(count_records('P', 0), 0);
+}
+END_TEST
+
 START_TEST(nothing_to_write_changes_nothing)
 {
     uint64_t f = make_file(FS_ROOT, "f");
@@ -503,6 +565,9 @@ int main(void)
     tcase_add_test(tc, zeroes_at_a_blocks_end_count_as_written);
     tcase_add_test(tc, files_have_a_largest_size);
     tcase_add_test(tc, a_write_is_one_batch);
+    tcase_add_loop_test(tc, small_pieces_in_order_become_chunks, 0, 5);
+    tcase_add_test(tc, pieces_that_are_synced_or_not_in_order_stay_blocks);
+    tcase_add_test(tc, a_stream_of_zeroes_stays_blocks);
     tcase_add_test(tc, nothing_to_write_changes_nothing);
     tcase_add_loop_test(tc, a_big_truncation_goes_in_steps, 0, 2);
     tcase_add_loop_test(tc, a_big_truncation_to_nothing_goes_in_steps, 0, 2);
