@@ -17,12 +17,11 @@ static uint64_t count_blocks(uint64_t from, uint64_t end)
 static int cut_by_looking(struct fs *fs, uint64_t ino, uint64_t from, struct change *c,
                           uint64_t *count, bool *more)
 {
-    uint64_t rest = from, behind = 0;
+    uint64_t rest = from;
     int rc = extents_clear(c, ino, &rest, UINT64_MAX, FS_BATCH_KEYS, count);
     *more = rc == 0 && rest != UINT64_MAX;
     if (*more && from > 0) /* if nothing stays: who needs the count? */
-        rc = extents_count(fs, ino, rest, UINT64_MAX, &behind);
-    *count += behind;
+        rc = extents_count(fs, ino, from, UINT64_MAX, count);
     return rc;
 }
 
