@@ -64,8 +64,8 @@ void change_have_chunk(struct change *c, uint64_t ino, uint64_t at, const struct
         add_edit(c, (struct chunk_edit){.ino = ino, .at = at, .old = *old, .now = *old});
 }
 
-/* What becomes of one chunk, as records. */
-static void put_edit(struct change *c, const struct chunk_edit *e)
+/* What becomes of one chunk, as records. True: some of its old place is free then. */
+static bool put_edit(struct change *c, const struct chunk_edit *e)
 {
     bool moved = e->now.map && (e->now.segment != e->old.segment || e->now.place != e->old.place);
     uint16_t gone = moved ? e->old.map : (uint16_t)(e->old.map & ~e->now.map);
@@ -85,16 +85,14 @@ static void put_edit(struct change *c, const struct chunk_edit *e)
         chunk_encode(&e->now, &c->value);
         change_put(c, key_chunk(e->ino, e->at), buf_slice(&c->value));
     }
+    return gone;
 }
 
 bool change_put_chunks(struct change *c)
 {
     bool frees = false;
-    for (size_t i = 0; i < c->chunk_count; i++) {
-        const struct chunk_edit *e = &c->chunks[i];
-        put_edit(c, e);
-        frees |= e->old.map & ~e->now.map || (e->old.map && e->now.place != e->old.place);
-    }
+    for (size_t i = 0; i < c->chunk_count; i++)
+        frees |= put_edit(c, &c->chunks[i]);
     return frees;
 }
 
