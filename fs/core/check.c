@@ -321,10 +321,10 @@ static void check_data(struct walk *w, const struct sums *s)
         tell_inode(w, s, "data of what is no file");
     if (s->attrs > 0 && !s->has_attrs)
         tell_inode(w, s, "attributes by name that it does not know of");
-    if (s->chunks && s->there && !s->has_chunks)
-        tell_inode(w, s, "chunks that it does not know of");
     if (s->cutting)
         return;
+    if (s->chunks && s->there && !s->has_chunks)
+        tell_inode(w, s, "chunks that it does not know of");
     if (s->chunk_end > (s->size + FS_BLOCK - 1) / FS_BLOCK * FS_BLOCK)
         tell_inode(w, s, "data behind the end of the file");
     if (s->extents > 0 && s->end > s->size)

@@ -210,8 +210,8 @@ static void check_data(const struct walk *w, uint64_t ino)
     const struct seen *s = &w->at[ino];
     uint64_t blocks = (s->inode.size + FS_BLOCK - 1) / FS_BLOCK;
     HOLDS(ino, s->extents == 0 || S_ISREG(s->inode.mode));
-    HOLDS(ino, s->chunks == 0 || (s->inode.flags & INODE_HAS_CHUNKS));
     if (!(s->inode.flags & INODE_CUTTING)) {
+        HOLDS(ino, s->chunks == 0 || (s->inode.flags & INODE_HAS_CHUNKS));
         HOLDS(ino, s->chunk_end <= blocks * FS_BLOCK);
         HOLDS(ino, s->inode.blocks == s->extents * (FS_BLOCK / 512));
         HOLDS(ino, s->extents == 0 || s->last_extent <= s->inode.size);
