@@ -201,25 +201,39 @@ static int sync_beside(void *arg)
     return segments_sync(fs->segments);
 }
 
-/* After a crash: is the chunk of this record there? What is there is written once more, so that the
- * sync which follows cannot pass over what the kernel could not write before the crash. */
-static int check_beside(void *arg, struct slice key, struct slice value)
+/* Is it there, as a whole? It is written once more, so that the sync which follows cannot pass over
+ * what the kernel could not write before the crash. */
+static int check_chunk(struct fs *fs, const struct chunk *c)
 {
-    struct fs *fs = arg;
-    struct chunk c;
     char p[FS_BLOCK];
-    if (key.len != 17 || key.data[0] != KEY_EXTENT || get_be64(key.data + 9) % FS_BLOCK == 0)
-        return 0;
-    int rc = chunk_decode(&c, value);
+    int rc = 0;
     for (int i = 0; rc == 0 && i < CHUNK_BLOCKS; i++) {
-        struct segment_place at = {c.segment, c.place + (uint64_t)i * FS_BLOCK};
-        if (!(c.map >> i & 1))
+        struct segment_place at = {c->segment, c->place + (uint64_t)i * FS_BLOCK};
+        if (!(c->map >> i & 1))
             continue;
-        rc = read_blocks(fs, &c, i, 1, p);
+        rc = read_blocks(fs, c, i, 1, p);
         if (rc == 0 && !fs->options.only_read_segments)
             rc = segments_write_again(fs->segments, at, p, sizeof p);
     }
     return rc;
+}
+
+/* After a crash: is the new chunk of this record there? It is new where its place's record comes
+ * just before (put_edit). One that only lost blocks was checked before, or was durable long ago:
+ * damage to it is no reason to give up this change and all that came later. */
+static int check_beside(void *arg, struct slice key, struct slice value)
+{
+    struct fs *fs = arg;
+    struct chunk c;
+    if (key.len != 17)
+        return 0;
+    if (key.data[0] == KEY_PLACE)
+        fs->put_last = (struct segment_place){key_segment(key), key_place_of(key)};
+    if (key.data[0] != KEY_EXTENT || get_be64(key.data + 9) % FS_BLOCK == 0)
+        return 0;
+    int rc = chunk_decode(&c, value);
+    bool new = rc == 0 && c.segment == fs->put_last.segment && c.place == fs->put_last.offset;
+    return new ? check_chunk(fs, &c) : rc;
 }
 
 struct store_beside chunk_beside(struct fs *fs)

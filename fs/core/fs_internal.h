@@ -99,6 +99,7 @@ struct fs {
     struct places *places;             /* places.c */
     struct garbage *garbage;           /* garbage.c */
     struct segments *segments;         /* segments.h */
+    struct segment_place put_last;     /* chunk.c, in store_open only */
     struct freed *freed;               /* freed.c */
     struct commit_timer *timer;        /* timer.c */
     struct access_times *access_times; /* atime.c */
