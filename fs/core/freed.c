@@ -320,6 +320,23 @@ static void sweep(struct fs *fs, const struct numbers *files)
     }
 }
 
+/* Marks of files that a crash left no file of. */
+static void sweep_marks(struct fs *fs)
+{
+    struct fs_key first = key_of(KEY_PLACE, 0);
+    struct iter *it = store_iter(fs->store, fs->freed->at_open);
+    int rc = 0;
+    iter_seek(it, key_slice(&first));
+    while (rc == 0 && record_at(it, KEY_PLACE, 17)) {
+        uint64_t segment = key_segment(it->key);
+        struct fs_key mark = key_place(segment, 0), next = key_place(segment + 1, 0);
+        if (key_place_of(it->key) == 0 && !segments_exists(fs->segments, segment))
+            rc = delete_keys(fs, &mark, 1);
+        iter_seek(it, key_slice(&next));
+    }
+    iter_destroy(it);
+}
+
 /* ---- the thread */
 
 static struct timespec in_ms(int ms)
@@ -337,6 +354,7 @@ static void *run(void *arg)
     struct numbers files = {0};
     if (segments_list(fs->segments, add_number, &files) == 0)
         sweep(fs, &files);
+    sweep_marks(fs);
     free(files.at);
     store_snapshot_release(fs->store, f->at_open);
     pthread_mutex_lock(&f->mu);
