@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "../../store/tests/run_suite.h"
+#include "../format/chunk_format.h"
 #include "../format/count_format.h"
 #include "../format/garbage_format.h"
 #include "../format/inode_format.h"
@@ -139,6 +140,151 @@ START_TEST(blocks_that_do_not_belong_are_found)
 }
 END_TEST
 
+/* ---- chunks */
+
+static uint64_t chunked;
+
+/* A file of two chunks and a half; the first block of the second one has its own record. */
+static void make_chunked(void)
+{
+    static char p[5 * FS_CHUNK / 2];
+    memset(p, 'c', sizeof p);
+    chunked = make_file(dir, "chunked");
+    write_at(chunked, 0, p, sizeof p);
+    write_at(chunked, FS_CHUNK, p, FS_BLOCK);
+    ck_assert_int_eq(run_check(), 0);
+}
+
+static struct chunk chunk_at(uint64_t at)
+{
+    struct fs_key key = key_chunk(chunked, at);
+    struct buf value = BUF_INIT;
+    struct chunk c;
+    ck_assert_int_eq(store_get(fs_store(fs), NULL, key_slice(&key), &value), 0);
+    ck_assert_int_eq(chunk_decode(&c, buf_slice(&value)), 0);
+    buf_free(&value);
+    return c;
+}
+
+static void put_chunk(uint64_t ino, uint64_t at, struct chunk c)
+{
+    struct buf value = BUF_INIT;
+    chunk_encode(&c, &value);
+    put(key_chunk(ino, at), buf_slice(&value));
+    buf_free(&value);
+}
+
+static void put_owner(struct chunk c, uint64_t ino, uint64_t offset)
+{
+    struct buf value = BUF_INIT;
+    place_owner_encode((struct place_owner){ino, offset}, &value);
+    put(key_place(c.segment, c.place), buf_slice(&value));
+    buf_free(&value);
+}
+
+START_TEST(a_chunk_without_a_place_is_found)
+{
+    make_chunked();
+    struct chunk c = chunk_at(0), second = chunk_at(FS_CHUNK);
+    del(key_place(c.segment, c.place));
+    expect("a chunk whose place is not known as its own: E");
+    put_owner(c, chunked, FS_CHUNK); /* it is said to be another one's */
+    expect("a chunk whose place is not known as its own: E");
+    expect("a place of a chunk that is not there: P");
+    put(key_place(c.segment, c.place), slice_of("?", 1));
+    expect("a damaged place: P");
+    put_owner(c, chunked, 0);
+    ck_assert_int_eq(run_check(), 0);
+    put_chunk(chunked, 0, second); /* two chunks in one place */
+    expect("a chunk whose place is not known as its own: E");
+}
+END_TEST
+
+START_TEST(a_place_without_a_chunk_is_found)
+{
+    make_chunked();
+    struct chunk c = chunk_at(0);
+    del(key_chunk(chunked, 0));
+    expect("a place of a chunk that is not there: P");
+    expect("the file has not as many blocks as it says");
+    expect("blocks of the file are missing");
+    put_chunk(chunked, 0, c);
+    ck_assert_int_eq(run_check(), 0);
+    c.place += 16 * FS_CHUNK;
+    put_owner(c, chunked, 0);
+    expect("a place of a chunk that is not there: P");
+}
+END_TEST
+
+START_TEST(a_block_that_is_stored_twice_is_found)
+{
+    static const uint64_t blocks[] = {0, 7, 15};
+    make_chunked();
+    put(key_extent(chunked, blocks[_i] * FS_BLOCK), slice_of("\1x", 2));
+    expect("a block that is stored twice: E");
+}
+END_TEST
+
+START_TEST(a_block_that_has_left_its_chunk_is_not_stored_twice)
+{
+    make_chunked();
+    struct chunk c = chunk_at(FS_CHUNK);
+    ck_assert_uint_eq(c.map, 0xfffe);
+    c.map |= 1;
+    put_chunk(chunked, FS_CHUNK, c);
+    expect("a block that is stored twice: E");
+}
+END_TEST
+
+START_TEST(a_chunk_behind_the_end_is_found)
+{
+    make_chunked();
+    struct chunk c = chunk_at(0);
+    c.place += 16 * FS_CHUNK;
+    put_chunk(chunked, 4 * FS_CHUNK, c);
+    expect("data behind the end of the file");
+}
+END_TEST
+
+/* A chunk that is whole, in a file that says it has none: its blocks would not be found. */
+START_TEST(chunks_that_the_inode_does_not_know_of_are_found)
+{
+    make_chunked();
+    put_chunk(file, 0, chunk_at(0));
+    expect("chunks that it does not know of");
+    put_chunk(dir, 0, chunk_at(0));
+    expect("data of what is no file");
+    put_chunk(777, 0, chunk_at(0));
+    expect("inode 777: data or attributes of an inode that is not there");
+}
+END_TEST
+
+START_TEST(a_chunk_that_cannot_be_read_is_found)
+{
+    make_chunked();
+    put(key_chunk(chunked, 0), slice_of("\2", 1));
+    expect("a damaged chunk: E");
+    put(key_extent(chunked, 2 * FS_BLOCK + 1), slice_of("\2", 1)); /* not where chunks are */
+    expect("a damaged extent: E");
+}
+END_TEST
+
+START_TEST(data_that_is_not_as_its_checksum_says_is_found)
+{
+    make_chunked();
+    struct chunk c = chunk_at(0);
+    c.crc[3]++;
+    put_chunk(chunked, 0, c);
+    expect("its data at 12288 cannot be read: ");
+    c.crc[3]--;
+    c.map &= 0xfff7; /* who does not name it does not look at it */
+    c.crc[3]++;
+    put_chunk(chunked, 0, c);
+    ck_assert_int_gt(run_check(), 0);
+    ck_assert_ptr_null(strstr(said.data, "cannot be read"));
+}
+END_TEST
+
 START_TEST(records_that_cannot_be_read_are_found)
 {
     put(key_named(KEY_ENTRY, dir, "broken"), slice_of("\7", 1));
@@ -180,6 +326,14 @@ int main(void)
     tcase_add_test(tc, blocks_that_do_not_belong_are_found);
     tcase_add_test(tc, a_count_of_inodes_that_is_wrong);
     tcase_add_test(tc, records_that_cannot_be_read_are_found);
+    tcase_add_test(tc, a_chunk_without_a_place_is_found);
+    tcase_add_test(tc, a_place_without_a_chunk_is_found);
+    tcase_add_loop_test(tc, a_block_that_is_stored_twice_is_found, 0, 3);
+    tcase_add_test(tc, a_block_that_has_left_its_chunk_is_not_stored_twice);
+    tcase_add_test(tc, a_chunk_behind_the_end_is_found);
+    tcase_add_test(tc, chunks_that_the_inode_does_not_know_of_are_found);
+    tcase_add_test(tc, a_chunk_that_cannot_be_read_is_found);
+    tcase_add_test(tc, data_that_is_not_as_its_checksum_says_is_found);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -4,10 +4,13 @@
 #include <stdlib.h>
 
 #include "../../store/tests/run_suite.h"
+#include "../../store/base/crc.h"
+#include "../format/chunk_format.h"
 #include "../format/garbage_format.h"
 #include "../format/inode_format.h"
 #include "../format/keys_format.h"
 #include "../format/record_text.h"
+#include "../format/segment_format.h"
 #include "../format/super_format.h"
 #include "fixture.h"
 
@@ -133,6 +136,106 @@ START_TEST(the_superblock_and_garbage_records_come_back)
 }
 END_TEST
 
+static struct chunk a_chunk(void)
+{
+    struct chunk c = {.segment = 1ull << 40, .place = (1ull << 50) + 4096, .map = 0x8001};
+    for (int i = 0; i < CHUNK_BLOCKS; i++)
+        c.crc[i] = 0xfedcba98u - (uint32_t)i;
+    return c;
+}
+
+START_TEST(chunks_and_places_come_back)
+{
+    struct chunk c = a_chunk(), back;
+    struct place_owner o = {1ull << 60, 7 * FS_CHUNK}, o_back;
+    struct buf b = BUF_INIT;
+    chunk_encode(&c, &b);
+    ck_assert_int_eq(chunk_decode(&back, buf_slice(&b)), 0);
+    ck_assert(back.segment == c.segment && back.place == c.place && back.map == c.map);
+    ck_assert_mem_eq(back.crc, c.crc, sizeof c.crc);
+    buf_append(&b, "", 1);
+    ck_assert_int_eq(chunk_decode(&back, buf_slice(&b)), STORE_ECORRUPT);
+    buf_clear(&b);
+    place_owner_encode(o, &b);
+    ck_assert_int_eq(place_owner_decode(&o_back, buf_slice(&b)), 0);
+    ck_assert(o_back.ino == o.ino && o_back.offset == o.offset);
+    buf_append(&b, "", 1);
+    ck_assert_int_eq(place_owner_decode(&o_back, buf_slice(&b)), STORE_ECORRUPT);
+    buf_free(&b);
+}
+END_TEST
+
+START_TEST(a_chunk_names_a_place_and_blocks)
+{
+    struct chunk bad[] = {a_chunk(), a_chunk(), a_chunk(), a_chunk()}, back;
+    bad[0].map = 0;
+    bad[1].segment = 0;
+    bad[2].place = 0;
+    bad[3].place += 512;
+    for (int i = 0; i < 4; i++) {
+        struct buf b = BUF_INIT;
+        chunk_encode(&bad[i], &b);
+        ck_assert_int_eq(chunk_decode(&back, buf_slice(&b)), STORE_ECORRUPT);
+        buf_free(&b);
+    }
+}
+END_TEST
+
+START_TEST(keys_of_chunks_and_places)
+{
+    struct fs_key block = key_extent(5, FS_CHUNK), chunk = key_chunk(5, FS_CHUNK),
+                  second = key_extent(5, FS_CHUNK + FS_BLOCK), place = key_place(6, 1ull << 33),
+                  freed = key_freed(6, 1ull << 33, 0x8421),
+                  behind = key_freed(6, 1ull << 33, 0x8422);
+    ck_assert_int_lt(slice_compare(key_slice(&block), key_slice(&chunk)), 0);
+    ck_assert_int_lt(slice_compare(key_slice(&chunk), key_slice(&second)), 0);
+    ck_assert_int_lt(slice_compare(key_slice(&freed), key_slice(&behind)), 0);
+    ck_assert_uint_eq(key_segment(key_slice(&place)), 6);
+    ck_assert_uint_eq(key_place_of(key_slice(&place)), 1ull << 33);
+    ck_assert_uint_eq(key_segment(key_slice(&freed)), 6);
+    ck_assert_uint_eq(key_place_of(key_slice(&freed)), 1ull << 33);
+    ck_assert_uint_eq(key_freed_map(key_slice(&freed)), 0x8421);
+}
+END_TEST
+
+START_TEST(bits_of_a_chunk_are_those_whose_blocks_begin_in_the_range)
+{
+    ck_assert_uint_eq(chunk_bits(FS_CHUNK, 0, UINT64_MAX), CHUNK_WHOLE);
+    ck_assert_uint_eq(chunk_bits(FS_CHUNK, FS_CHUNK, FS_CHUNK + 1), 1);
+    ck_assert_uint_eq(chunk_bits(FS_CHUNK, FS_CHUNK + 1, FS_CHUNK + FS_BLOCK), 0);
+    ck_assert_uint_eq(chunk_bits(FS_CHUNK, FS_CHUNK + 1, FS_CHUNK + FS_BLOCK + 1), 2);
+    ck_assert_uint_eq(chunk_bits(FS_CHUNK, 2 * FS_CHUNK - FS_BLOCK, UINT64_MAX), 0x8000);
+    ck_assert_uint_eq(chunk_bits(FS_CHUNK, 0, FS_CHUNK), 0);
+    ck_assert_uint_eq(chunk_bits(FS_CHUNK, 2 * FS_CHUNK, UINT64_MAX), 0);
+    ck_assert_uint_eq(chunk_start(FS_CHUNK - 1), 0);
+    ck_assert_uint_eq(chunk_start(FS_CHUNK + 1), FS_CHUNK);
+    uint64_t last = chunk_start(INT64_MAX);
+    ck_assert_uint_eq(chunk_bits(last, last, UINT64_MAX), CHUNK_WHOLE);
+}
+END_TEST
+
+/* Each byte that counts, and the number. */
+START_TEST(a_segments_header_is_its_own)
+{
+    char header[SEGMENT_HEADER];
+    segment_header_encode(7, header);
+    ck_assert_int_eq(segment_header_check("f.seg", 7, header), 0);
+    ck_assert_int_eq(segment_header_check("f.seg", 8, header), STORE_ECORRUPT);
+    for (int at = 0; at < 24; at++)
+        for (int bit = 0; bit < 8; bit++) {
+            header[at] ^= (char)(1 << bit);
+            ck_assert_int_eq(segment_header_check("f.seg", 7, header), STORE_ECORRUPT);
+            ck_assert_ptr_nonnull(strstr(fail_text(), "f.seg"));
+            header[at] ^= (char)(1 << bit);
+        }
+    header[8] = 2;
+    uint32_t crc = crc_mask(crc32c(header, 20));
+    for (int i = 0; i < 4; i++)
+        header[20 + i] = (char)(crc >> 8 * i);
+    ck_assert_int_eq(segment_header_check("f.seg", 7, header), STORE_EFORMAT);
+}
+END_TEST
+
 START_TEST(what_is_of_a_newer_format_is_refused_as_such)
 {
     struct super s = {.version = SUPER_VERSION, .incompatible = 1ull << 60}, back;
@@ -181,11 +284,15 @@ static void decode_all(const char *bytes, size_t n)
         inode_free(&i);
     if (entry_decode(in, &ino, &kind, &i) == 0)
         inode_free(&i);
+    struct chunk c;
+    struct place_owner o;
     super_decode(&s, in);
     garbage_decode(&g, in);
+    chunk_decode(&c, in);
+    place_owner_decode(&o, in);
     static unsigned turn;
     struct fs_key key = key_extent(5, 4096);
-    key.bytes[0] = "SDIEXOZ"[turn++ % 7];
+    key.bytes[0] = "SDIEXOZPF"[turn++ % 9];
     record_to_text(key_slice(&key), in, &text);
     record_to_text(in, in, &text);
     buf_free(&text);
@@ -240,6 +347,18 @@ static int as_garbage(struct slice in)
     return garbage_decode(&g, in);
 }
 
+static int as_chunk(struct slice in)
+{
+    struct chunk c;
+    return chunk_decode(&c, in);
+}
+
+static int as_place(struct slice in)
+{
+    struct place_owner o;
+    return place_owner_decode(&o, in);
+}
+
 START_TEST(cut_records_are_refused_and_flipped_bytes_do_no_harm)
 {
     struct buf b = BUF_INIT;
@@ -257,6 +376,11 @@ START_TEST(cut_records_are_refused_and_flipped_bytes_do_no_harm)
     damage(&b, as_super);
     garbage_encode(&(struct garbage_record){true, 5}, &b);
     damage(&b, as_garbage);
+    struct chunk c = a_chunk();
+    chunk_encode(&c, &b);
+    damage(&b, as_chunk);
+    place_owner_encode((struct place_owner){3, FS_CHUNK}, &b);
+    damage(&b, as_place);
     buf_free(&b);
 }
 END_TEST
@@ -310,6 +434,35 @@ START_TEST(records_read_as_text)
 }
 END_TEST
 
+static void expect_reads(struct fs_key key, struct slice value, const char *want)
+{
+    struct buf text = BUF_INIT;
+    record_to_text(key_slice(&key), value, &text);
+    buf_append(&text, "", 1);
+    ck_assert_str_eq(text.data, want);
+    buf_free(&text);
+}
+
+START_TEST(records_of_chunks_read_as_text)
+{
+    struct chunk c = {.segment = 3, .place = 8192, .map = 0x80f1};
+    struct buf b = BUF_INIT;
+    chunk_encode(&c, &b);
+    expect_reads(key_chunk(9, FS_CHUNK), buf_slice(&b),
+                 "E 9 65537: chunk in segment 3 at 8192, blocks 80f1");
+    expect_reads(key_chunk(9, FS_CHUNK), slice_of(b.data, 5),
+                 "E 9 65537: damaged: a chunk's record of 5 bytes");
+    buf_clear(&b);
+    place_owner_encode((struct place_owner){9, FS_CHUNK}, &b);
+    expect_reads(key_place(3, 8192), buf_slice(&b), "P 3 8192: chunk of inode 9 at 65536");
+    expect_reads(key_place(3, 0), slice_of("", 0), "P 3 0: being written");
+    expect_reads(key_place(3, 8192), slice_of("x", 1),
+                 "P 3 8192: damaged: a place's record of 1 bytes");
+    expect_reads(key_freed(3, 8192, 0x0f01), slice_of("", 0), "F 3 8192 blocks 0f01: not needed");
+    buf_free(&b);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("format");
@@ -319,11 +472,17 @@ int main(void)
     tcase_add_loop_test(tc, inodes_of_every_type_come_back, 0, TYPES);
     tcase_add_loop_test(tc, entries_of_both_kinds_come_back, 0, TYPES);
     tcase_add_test(tc, the_superblock_and_garbage_records_come_back);
+    tcase_add_test(tc, chunks_and_places_come_back);
+    tcase_add_test(tc, a_chunk_names_a_place_and_blocks);
+    tcase_add_test(tc, keys_of_chunks_and_places);
+    tcase_add_test(tc, bits_of_a_chunk_are_those_whose_blocks_begin_in_the_range);
+    tcase_add_test(tc, a_segments_header_is_its_own);
     tcase_add_test(tc, what_is_of_a_newer_format_is_refused_as_such);
     tcase_add_test(tc, cut_records_are_refused_and_flipped_bytes_do_no_harm);
     tcase_add_test(tc, a_symlinks_target_with_a_zero_byte_is_damage_and_not_a_shorter_target);
     tcase_add_test(tc, random_bytes_do_no_harm);
     tcase_add_test(tc, records_read_as_text);
+    tcase_add_test(tc, records_of_chunks_read_as_text);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
