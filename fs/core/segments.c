@@ -33,7 +33,7 @@ struct segments {
     uint64_t uses;
     struct segment *active; /* has a reference */
     uint64_t newest;        /* number: the next one is above it */
-    bool entry_dirty;       /* the folder has an entry that no sync has covered yet */
+    bool entry_dirty;       /* the folder's entries changed, and no sync has covered that yet */
     bool folder_dirty;      /* the folder itself is new */
     int failed;             /* a sync did; guarded by sync_mu */
 };
@@ -539,5 +539,10 @@ int segments_remove(struct segments *s, uint64_t segment)
     char *path = path_of(s, segment);
     int rc = env_unlink(s->env, path);
     free(path);
+    if (rc == 0) { /* some disks have its space until the folder is written */
+        pthread_mutex_lock(&s->mu);
+        s->entry_dirty = true;
+        pthread_mutex_unlock(&s->mu);
+    }
     return rc == -ENOENT ? 0 : rc;
 }

@@ -5,13 +5,13 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "../../store/tests/env_sim.h"
 #include "../../store/tests/run_suite.h"
-#include "../format/inode_format.h"
+#include "../core/fs_internal.h"
 #include "../format/segment_format.h"
-#include "../format/super_format.h"
 #include "check_store.h"
 #include "fixture.h"
 #include "shadow.h"
@@ -722,6 +722,27 @@ START_TEST(a_commit_that_fails_leaves_nothing)
 }
 END_TEST
 
+/* The log has the record, though the disk said that it has not; the data was given back. */
+START_TEST(a_commit_that_failed_and_comes_back_is_cut_off)
+{
+    static char p[FS_CHUNK];
+    shadow_fill(p, sizeof p, 0, 9);
+    shadow_write(&one, 0, FS_CHUNK, 1);
+    env_sim_fail(disk, SIM_WRITE, env_sim_count(disk, SIM_WRITE) + 2, -EIO, SIM_DONE_ALL);
+    ck_assert_int_eq(fs_write(fs, one.ino, p, FS_CHUNK, _i ? 0 : FS_CHUNK, false), -EIO);
+    ck_assert(env_sim_failed(disk));
+    shadow_expect(&one);
+    struct env *then = env_sim_cut_copy(disk);
+    fs_close(fs);
+    env_sim_free(disk);
+    disk = then;
+    env_sim_survive(disk, SIM_KEEP_ALL, 0);
+    fixture_open();
+    shadow_find(&one);
+    expect_it_stays();
+}
+END_TEST
+
 START_TEST(an_append_that_fails_leaves_nothing)
 {
     static char p[FS_CHUNK];
@@ -809,6 +830,27 @@ static int append_and_fail(void *arg, enum sim_call call, const char *path)
     return 0;
 }
 
+/* The page cache shows as clean what the disk has not: recovery must not take it for durable. */
+START_TEST(what_recovery_finds_in_the_cache_alone_becomes_durable)
+{
+    shadow_write(&one, 0, FS_CHUNK, 1);
+    ck_assert_int_eq(fs_sync_all(fs), 0);
+    shadow_write(&one, FS_CHUNK, FS_CHUNK, 2);
+    env_sim_fail(disk, SIM_SYNC, env_sim_count(disk, SIM_SYNC) + 1, -EIO, SIM_DONE_NOTHING);
+    ck_assert_int_eq(fs_sync_all(fs), -EIO);
+    fs_close(fs);
+    env_sim_restart(disk);
+    fixture_open();
+    shadow_find(&one);
+    shadow_expect(&one);
+    fs_close(fs);
+    env_sim_survive(disk, SIM_LOSE_ALL, 0);
+    fixture_open();
+    shadow_find(&one);
+    shadow_expect(&one);
+}
+END_TEST
+
 /* Linux tells one fdatasync of a file that bytes were lost, and the next one nothing: whoever got
  * the error must not keep it. */
 START_TEST(a_sync_that_fails_while_holes_are_made_is_no_secret)
@@ -852,6 +894,38 @@ START_TEST(a_full_disk_refuses_and_loses_nothing)
     shadow_expect(&one);
     env_sim_set_capacity(disk, 0);
     shadow_write(&one, 4 * FS_CHUNK, FS_CHUNK, 2);
+    expect_it_stays();
+}
+END_TEST
+
+/* What is free but not given back yet is, before a write is refused. (Much: the store's reserve
+ * must have room again, too.) */
+START_TEST(a_full_disk_gives_back_what_is_free)
+{
+    static char p[16 * FS_CHUNK];
+    struct statvfs sv;
+    fixture_close();
+    fixture_options.segment_bytes = SEGMENT_HEADER + sizeof p;
+    fixture_open();
+    shadow_find(&one);
+    uint64_t f = make_file(FS_ROOT, "big");
+    shadow_fill(p, sizeof p, 0, 1);
+    for (uint64_t i = 0; i < 16; i++)
+        write_at(f, i * sizeof p, p, sizeof p);
+    shadow_write(&one, 0, FS_CHUNK, 1);
+    set_size(f, 0);
+    ck_assert_int_eq(fs_statfs(fs, &sv), 0);
+    env_sim_set_capacity(disk, (sv.f_blocks - sv.f_bfree) * FS_BLOCK + FS_CHUNK / 2);
+    shadow_fill(p, FS_CHUNK, FS_CHUNK, 2);
+    int rc = -ENOSPC;
+    for (int i = 0; rc == -ENOSPC && i < 100; i++) {
+        rc = fs_write(fs, one.ino, p, FS_CHUNK, FS_CHUNK, false);
+        env_sleep_us(disk, 100000); /* the store looks for its reserve now and then */
+    }
+    ck_assert_int_eq(rc, 0);
+    shadow_note_write(&one, FS_CHUNK, p, FS_CHUNK);
+    env_sim_set_capacity(disk, 0);
+    ck_assert_int_le(segment_files(), 3);
     expect_it_stays();
 }
 END_TEST
@@ -989,6 +1063,61 @@ START_TEST(a_truncation_that_goes_on_is_no_inconsistency)
 }
 END_TEST
 
+/* ---- threads */
+
+#define WRITERS 3
+
+static atomic_int writers_left;
+
+/* Writes over its own file again and again: each read is of what was written last. */
+static void *write_over(void *arg)
+{
+    struct random r = {*(uint64_t *)arg};
+    static _Thread_local char want[3 * FS_CHUNK], got[sizeof want];
+    uint64_t ino = r.state;
+    int n = random_iterations(600) / 4;
+    for (int i = 0; i < n; i++) {
+        uint64_t at = random_below(&r, 3 * CHUNK_BLOCKS) * FS_BLOCK, len = FS_BLOCK;
+        if (i == 0 || random_below(&r, 2)) {
+            at = i == 0 ? 0 : chunk_start(at);
+            len = i == 0 ? sizeof want : FS_CHUNK;
+        }
+        shadow_fill(want + at, len, at, (unsigned)random_next(&r));
+        ck_assert_int_eq(fs_write(fs, ino, want + at, len, at, false), 0);
+        if (random_below(&r, 16) == 0)
+            ck_assert_int_eq(fs_sync_inode(fs, ino), 0);
+        ck_assert_int_eq(fs_read(fs, ino, got, sizeof got, 0), sizeof got);
+        ck_assert_mem_eq(got, want, sizeof got);
+    }
+    atomic_fetch_sub(&writers_left, 1);
+    return NULL;
+}
+
+START_TEST(space_is_given_back_beside_writers_and_readers)
+{
+    static const char *const names[WRITERS] = {"x", "y", "z"};
+    uint64_t ino[WRITERS];
+    pthread_t t[WRITERS];
+    fixture_close();
+    fixture_options.segment_bytes = 8 * FS_CHUNK;
+    fixture_open();
+    atomic_store(&writers_left, WRITERS);
+    for (int i = 0; i < WRITERS; i++) {
+        ino[i] = make_file(FS_ROOT, names[i]);
+        ck_assert_int_eq(pthread_create(&t[i], NULL, write_over, &ino[i]), 0);
+    }
+    while (atomic_load(&writers_left) > 0) {
+        freed_give_back(fs);
+        usleep(1000);
+    }
+    for (int i = 0; i < WRITERS; i++)
+        pthread_join(t[i], NULL);
+    freed_give_back(fs);
+    ck_assert_int_eq(count_records(KEY_FREED, 0), 0);
+    shadow_find(&one);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("chunks");
@@ -1018,16 +1147,20 @@ int main(void)
     tcase_add_test(tc, the_old_moment_comes_back_whole);
     tcase_add_test(tc, what_was_appended_and_not_committed_is_given_back);
     tcase_add_test(tc, a_commit_that_fails_leaves_nothing);
+    tcase_add_loop_test(tc, a_commit_that_failed_and_comes_back_is_cut_off, 0, 2);
     tcase_add_loop_test(tc, an_append_that_fails_leaves_nothing, 0, 2);
     tcase_add_test(tc, a_file_that_nobody_knows_goes_and_its_number_is_not_used);
     tcase_add_loop_test(tc, a_number_in_a_record_is_not_given_again, 0, 2);
     tcase_add_test(tc, a_mark_without_a_file_goes);
+    tcase_add_test(tc, what_recovery_finds_in_the_cache_alone_becomes_durable);
     tcase_add_test(tc, a_full_disk_refuses_and_loses_nothing);
+    tcase_add_test(tc, a_full_disk_gives_back_what_is_free);
     tcase_add_test(tc, a_flipped_byte_is_found_and_the_rest_is_readable);
     tcase_add_test(tc, a_missing_file_is_found_and_others_are_readable);
     tcase_add_test(tc, old_damage_in_a_chunk_takes_no_later_change_with_it);
     tcase_add_loop_test(tc, a_repair_gives_back_nothing_that_a_chunk_names, 0, 2);
     tcase_add_test(tc, a_truncation_that_goes_on_is_no_inconsistency);
+    tcase_add_test(tc, space_is_given_back_beside_writers_and_readers);
     suite_add_tcase(suite, tc);
     tc = tcase_create("damaged");
     tcase_set_timeout(tc, 60);
