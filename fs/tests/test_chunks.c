@@ -21,12 +21,15 @@
 
 static struct shadow one;
 static struct buf logged;
+static pthread_mutex_t logged_mu = PTHREAD_MUTEX_INITIALIZER;
 
 static void note_line(void *arg, const char *line)
 {
     (void)arg;
+    pthread_mutex_lock(&logged_mu);
     buf_append(&logged, line, strlen(line));
     buf_append(&logged, "\n", 1);
+    pthread_mutex_unlock(&logged_mu);
 }
 
 static bool was_logged(const char *what)
@@ -569,6 +572,7 @@ START_TEST(files_without_use_are_deleted)
     fixture_close();
     fixture_options.segment_bytes = SEGMENT_HEADER + FS_CHUNK;
     fixture_open();
+    freed_give_back(fs); /* that of the open: from now on each change has to tell */
     shadow_find(&one);
     for (unsigned i = 0; i < 5; i++)
         shadow_write(&one, 0, FS_CHUNK, i);
