@@ -246,6 +246,21 @@ static void take_place(struct walk *w)
     buf_free(&value);
 }
 
+/* What is freed must not be in use: its data would go. */
+static void take_freed(struct walk *w)
+{
+    struct fs_key key = key_place(key_segment(w->key), key_place_of(w->key));
+    struct buf value = BUF_INIT;
+    struct place_owner o;
+    struct chunk c;
+    if (store_get(w->fs->store, NULL, key_slice(&key), &value) == 0 &&
+        place_owner_decode(&o, buf_slice(&value)) == 0 &&
+        chunk_load(w->fs, o.ino, o.offset, &c) == 0 && c.segment == key_segment(w->key) &&
+        c.place == key_place_of(w->key) && c.map & key_freed_map(w->key))
+        tell_record(w, "blocks of a chunk that count as free");
+    buf_free(&value);
+}
+
 static void take_garbage(struct walk *w, uint64_t ino)
 {
     struct garbage_record g;
@@ -297,7 +312,7 @@ static void take_record(struct walk *w)
     else if (kind == KEY_PLACE && w->key.len == 17)
         take_place(w);
     else if (kind == KEY_FREED && w->key.len == 19)
-        return; /* it does no harm: freed.c */
+        take_freed(w);
     else
         tell_record(w, "a record that is not of this filesystem");
 }

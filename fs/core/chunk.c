@@ -110,12 +110,12 @@ void change_free_chunks(struct change *c, bool committed)
 
 /* ---- data */
 
-static int check_block(const struct chunk *c, int i, const char *bytes)
+static int check_block(struct fs *fs, const struct chunk *c, int i, const char *bytes)
 {
     if (crc_unmask(c->crc[i]) == crc32c(bytes, FS_BLOCK))
         return 0;
-    return fail(STORE_ECORRUPT, "segment %llu: block at offset %llu: checksum mismatch",
-                (unsigned long long)c->segment,
+    return fail(STORE_ECORRUPT, "%s/segments/%06llu.seg: block at offset %llu: checksum mismatch",
+                fs->dir, (unsigned long long)c->segment,
                 (unsigned long long)c->place + (unsigned long long)i * FS_BLOCK);
 }
 
@@ -125,7 +125,7 @@ static int read_blocks(struct fs *fs, const struct chunk *c, int first, int coun
     struct segment_place at = {c->segment, c->place + (uint64_t)first * FS_BLOCK};
     int rc = segments_read(fs->segments, at, p, (size_t)count * FS_BLOCK);
     for (int i = 0; rc == 0 && i < count; i++)
-        rc = check_block(c, first + i, p + (size_t)i * FS_BLOCK);
+        rc = check_block(fs, c, first + i, p + (size_t)i * FS_BLOCK);
     return rc;
 }
 
@@ -232,7 +232,7 @@ static int check_beside(void *arg, struct slice key, struct slice value)
     if (key.data[0] != KEY_EXTENT || get_be64(key.data + 9) % FS_BLOCK == 0)
         return 0;
     int rc = chunk_decode(&c, value);
-    bool new = rc == 0 && c.segment == fs->put_last.segment && c.place == fs->put_last.offset;
+    bool new = rc == 0 && c.segment == fs->put_last.segment &&c.place == fs->put_last.offset;
     return new ? check_chunk(fs, &c) : rc;
 }
 

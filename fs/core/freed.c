@@ -197,7 +197,18 @@ static int has_freed(struct fs *fs, const struct store_snapshot *snapshot, bool 
     return rc;
 }
 
-/* pass_mu held. */
+/* Files of this mount that are full by now, and whose places were given back before. */
+static int remove_empty_ones(struct fs *fs)
+{
+    uint64_t newest = segments_newest(fs->segments);
+    int rc = 0;
+    for (uint64_t i = fs->freed->first + 1; rc == 0 && i < newest; i++)
+        if (segments_exists(fs->segments, i))
+            rc = remove_if_empty(fs, i);
+    return rc;
+}
+
+/* pass_mu held. -EAGAIN: not all is in tables yet. */
 static int pass(struct fs *fs, bool *some)
 {
     struct store_snapshot *snapshot = store_snapshot_take(fs->store);
@@ -206,8 +217,12 @@ static int pass(struct fs *fs, bool *some)
     int rc = has_freed(fs, snapshot, &any);
     if (rc == 0 && any && store_flushed_sequence(fs->store) < upto)
         rc = store_flush(fs->store);
-    if (rc == 0 && any && store_flushed_sequence(fs->store) >= upto)
+    if (rc == 0 && any && store_flushed_sequence(fs->store) < upto)
+        rc = fail(-EAGAIN, "%s: the store did not flush what is freed", fs->dir);
+    if (rc == 0 && any)
         rc = give_back(fs, snapshot, some);
+    if (rc == 0)
+        rc = remove_empty_ones(fs);
     store_snapshot_release(fs->store, snapshot);
     return rc;
 }

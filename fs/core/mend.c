@@ -2,8 +2,8 @@
  *
  * Which places of the segments are in use is stored twice: in the chunks, and under the places
  * (chunk_format.h). What looks for unused space (freed.c) goes by the places alone; where some of
- * these records are lost, data of files would be taken for unused. So before that what the places
- * say is brought in line with the chunks.
+ * these records are lost, or old ones are back, data of files would be taken for unused. So before
+ * that what the places say is brought in line with the chunks.
  *
  * The file DIR/mend, made before the repair, says that this is to be done: a repair that is cut
  * short is over for the store, and not for the segments. */
@@ -40,17 +40,42 @@ static bool is_owner(struct fs *fs, const struct chunk *c, struct place_owner wh
     return yes;
 }
 
+/* An old record that a repair brought back must not take blocks from the chunk; those that are not
+ * its own stay freed. */
+static int mend_freed(struct mending *m, const struct chunk *c)
+{
+    struct fs_key first = key_freed(c->segment, c->place, 0);
+    struct slice place = slice_of(first.bytes, first.len - 2);
+    struct iter *it = store_iter(m->fs->store, NULL);
+    for (iter_seek(it, key_slice(&first));
+         it->valid && it->key.len == first.len && slice_starts_with(it->key, place);
+         iter_next(it)) {
+        uint16_t freed = key_freed_map(it->key), rest = freed & (uint16_t)~c->map;
+        if (rest == freed)
+            continue;
+        change_delete(&m->c, key_freed(c->segment, c->place, freed));
+        if (rest)
+            change_put(&m->c, key_freed(c->segment, c->place, rest), slice_of(NULL, 0));
+    }
+    int rc = it->status;
+    iter_destroy(it);
+    return rc;
+}
+
 /* The chunk of this record has its place. */
 static int mend_chunk(struct mending *m, struct slice key, struct slice value)
 {
     struct place_owner who = {get_be64(key.data + 1), get_be64(key.data + 9) - 1};
     struct chunk c;
-    if (chunk_decode(&c, value) || is_owner(m->fs, &c, who))
-        return 0; /* (a damaged record: fs_check says so) */
-    buf_clear(&m->c.value);
-    place_owner_encode(who, &m->c.value);
-    change_put(&m->c, key_place(c.segment, c.place), buf_slice(&m->c.value));
-    return commit_if_full(m);
+    if (chunk_decode(&c, value))
+        return 0; /* fs_check says so */
+    if (!is_owner(m->fs, &c, who)) {
+        buf_clear(&m->c.value);
+        place_owner_encode(who, &m->c.value);
+        change_put(&m->c, key_place(c.segment, c.place), buf_slice(&m->c.value));
+    }
+    int rc = mend_freed(m, &c);
+    return rc ? rc : commit_if_full(m);
 }
 
 /* A place that no chunk has is freed. */

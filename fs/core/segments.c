@@ -351,6 +351,8 @@ int segments_append(struct segments *s, const void *p, size_t n, struct segment_
     pthread_mutex_lock(&s->mu);
     if (rc && rc != -ENOSPC && rc != -EDQUOT && s->active == g)
         retire(s); /* a place that fails: the next one may not */
+    else if (rc && g->end == off + n)
+        g->end = off; /* the next one takes the place */
     g->dirty = true;
     pthread_mutex_unlock(&s->mu);
     if (rc)

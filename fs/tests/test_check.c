@@ -216,6 +216,17 @@ START_TEST(a_place_without_a_chunk_is_found)
 }
 END_TEST
 
+START_TEST(blocks_in_use_that_count_as_free_are_found)
+{
+    make_chunked();
+    struct chunk c = chunk_at(0);
+    put(key_freed(c.segment, c.place, 0x0100), slice_of(NULL, 0));
+    expect("blocks of a chunk that count as free: F");
+    del(key_freed(c.segment, c.place, 0x0100));
+    ck_assert_int_eq(run_check(), 0);
+}
+END_TEST
+
 START_TEST(a_block_that_is_stored_twice_is_found)
 {
     static const uint64_t blocks[] = {0, 7, 15};
@@ -328,6 +339,7 @@ int main(void)
     tcase_add_test(tc, records_that_cannot_be_read_are_found);
     tcase_add_test(tc, a_chunk_without_a_place_is_found);
     tcase_add_test(tc, a_place_without_a_chunk_is_found);
+    tcase_add_test(tc, blocks_in_use_that_count_as_free_are_found);
     tcase_add_loop_test(tc, a_block_that_is_stored_twice_is_found, 0, 3);
     tcase_add_test(tc, a_block_that_has_left_its_chunk_is_not_stored_twice);
     tcase_add_test(tc, a_chunk_behind_the_end_is_found);
