@@ -52,6 +52,8 @@ requests $n "WRITE 1" append
 requests $((n / 4)) "FSYNC 1 WRITE 1" append+fsync
 requests $((n / 4)) "FSYNC 1 GETATTR 2 GETXATTR 1 LOOKUP 1 MKNOD 1 UNLINK 1 WRITE 1" create4k+fsync
 with=noxattr requests $((n / 4)) "FSYNC 1 GETATTR 2 LOOKUP 1 MKNOD 1 UNLINK 1 WRITE 1" create4k+fsync
+# a piece of a stream is written and read cold, and a block written over and read cold
+requests $n "READ 1.5 WRITE 2" write-64k read-64k-cold write-random-4k read-random-4k-cold
 # stat once after the write, and cold; read once, and cold; all else is in the kernel's caches
 requests $n "GETATTR 4 GETXATTR 1 LOOKUP 4 MKNOD 1 READ 1 RENAME 1 UNLINK 1 WRITE 1" create4k stat-warm read-warm read-cold stat-cold \
     rename unlink
@@ -89,6 +91,9 @@ calls $n "pwrite64 0.2" create unlink-empty
 calls $n "pwrite64 1.1" overwrite
 # what is removed is collected: no thread wakes for each (how many are collected depends on how fast they come)
 least=0.5 calls $n "pwrite64 1.1" create4k unlink
+# large data: one call for the segment; what the log gets of it goes through the mapping. The rest is for the block that is
+# written over
+calls $n "pwrite64 2.2" write-64k write-random-4k
 # ... with a sync each the zeroes are written page by page (store/log/log_writer.h says why): one call more for a block
 calls $((n / 4)) "fdatasync 1 pwrite64 2" append+fsync
 done_testing

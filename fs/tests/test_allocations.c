@@ -69,6 +69,12 @@ static void read_one(int i)
     char block[FS_BLOCK];
     must(fs_read(fs, inos[i], block, sizeof block, 0) == FS_BLOCK);
 }
+static void write_chunk(int i)
+{
+    static char chunk[16 * FS_BLOCK];
+    memset(chunk, 'c', sizeof chunk);
+    must(fs_write(fs, inos[0], chunk, sizeof chunk, (uint64_t)i * sizeof chunk, false) == 0);
+}
 static void stat_one(int i)
 {
     struct stat st;
@@ -116,7 +122,7 @@ static const struct {
     {"read 4 KiB", read_one, 1.1},         {"stat", stat_one, 0},
     {"lookup", lookup_one, 1.1},           {"missing name", miss_one, 1.1},
     {"fsync, nothing new", sync_one, 0.1}, {"rename", rename_one, 6.1},
-    {"unlink", unlink_one, 3.1},
+    {"unlink", unlink_one, 3.1},           {"write 64 KiB", write_chunk, 5.1},
 };
 
 START_TEST(no_operation_asks_for_memory_more_often_than_noted)
