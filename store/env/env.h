@@ -23,6 +23,8 @@ enum env_open_flags {
     ENV_WRITE = 1,    /* pread and pwrite */
     ENV_CREATE = 2,   /* with ENV_WRITE: create where missing */
     ENV_TRUNCATE = 4, /* with ENV_WRITE: empty it */
+    ENV_CONSTANT = 8, /* with ENV_READ: nobody changes it any more, and small parts of it will be
+                         read again and again. Nothing but the speed follows from that. */
 };
 
 struct env_space {

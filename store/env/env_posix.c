@@ -7,9 +7,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -17,6 +19,7 @@
 
 #include "../base/error.h"
 #include "../base/on_wait.h"
+#include "posix_map.h"
 
 int posix_failed(const char *doing, const char *path)
 {
@@ -24,11 +27,30 @@ int posix_failed(const char *doing, const char *path)
     return fail(-e, "%s: %s: %s", path, doing, strerror(e));
 }
 
+bool posix_shares_pages(int fd)
+{
+    struct statfs st;
+    if (fstatfs(fd, &st))
+        return false;
+    switch ((unsigned long)st.f_type) {
+    case EXT4_SUPER_MAGIC:
+    case XFS_SUPER_MAGIC:
+    case BTRFS_SUPER_MAGIC:
+    case F2FS_SUPER_MAGIC:
+    case TMPFS_MAGIC:
+    case OVERLAYFS_SUPER_MAGIC: /* its mappings are those of the file below */
+        return true;
+    default:
+        return false;
+    }
+}
+
 static struct env_file *file_new(int fd, const char *path)
 {
     size_t n = strlen(path) + 1;
     struct env_file *f = mem_alloc(sizeof *f + n);
     f->fd = fd;
+    f->map = NULL;
     memcpy(f->path, path, n);
     return f;
 }
@@ -45,12 +67,15 @@ static int posix_open(struct env *e, const char *path, int flags, struct env_fil
     if (fd < 0)
         return posix_failed("open", path);
     *out = file_new(fd, path);
+    if (flags & ENV_CONSTANT)
+        (*out)->map = posix_map_new(fd);
     return 0;
 }
 
 static void posix_close(struct env *e, struct env_file *f)
 {
     (void)e;
+    posix_map_free(f->map);
     close(f->fd);
     free(f);
 }
@@ -104,6 +129,8 @@ static ssize_t disk_call(void (*call)(void *arg), struct disk_call c)
 static ssize_t posix_pread(struct env *e, struct env_file *f, void *p, size_t n, uint64_t off)
 {
     (void)e;
+    if (f->map && posix_map_read(f->map, p, n, off))
+        return (ssize_t)n;
     size_t done = read_cached(f->fd, p, n, off);
     if (done < n)
         about_to_wait();
@@ -119,6 +146,8 @@ static ssize_t posix_pread(struct env *e, struct env_file *f, void *p, size_t n,
             break;
         done += (size_t)r;
     }
+    if (f->map)
+        posix_map_was_read(f->map, done, off);
     return (ssize_t)done;
 }
 

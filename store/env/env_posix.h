@@ -1,16 +1,22 @@
-/* What the files of the real disk's environment share: env_posix.c and posix_window.c alone. */
+/* What the files of the real disk's environment share: env_posix.c, posix_window.c and posix_map.c
+ * alone. */
 #ifndef STORE_ENV_ENV_POSIX_H
 #define STORE_ENV_ENV_POSIX_H
 
 #include "env.h"
 
+struct posix_map;
+
 struct env_file {
     int fd;
+    struct posix_map *map; /* NULL: all is read by calls */
     char path[];
 };
 
 /* Tells of errno; returns it, negative. */
 int posix_failed(const char *doing, const char *path);
+/* Local filesystems, whose mappings and whose read() and write() share one page cache. */
+bool posix_shares_pages(int fd);
 int posix_pwrite(struct env *e, struct env_file *f, const void *p, size_t n, uint64_t off);
 
 /* posix_window.c */

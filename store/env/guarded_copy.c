@@ -17,7 +17,8 @@
 
 struct guard {
     sigjmp_buf back;
-    uintptr_t from, to; /* the memory that is written */
+    uintptr_t to, from; /* the memory that is written, and that is read */
+    size_t n;
 };
 
 static _Thread_local struct guard *volatile guard; /* of the copy under way, or NULL */
@@ -40,7 +41,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 {
     struct guard *g = guard;
     uintptr_t at = (uintptr_t)info->si_addr;
-    if (g && info->si_code > 0 && at >= g->from && at < g->to) {
+    if (g && info->si_code > 0 && (at - g->to < g->n || at - g->from < g->n)) {
         pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);
         siglongjmp(g->back, 1);
     }
@@ -63,7 +64,7 @@ bool guarded_copy_ready(void)
 
 bool guarded_copy(void *to, const void *from, size_t n)
 {
-    struct guard g = {.from = (uintptr_t)to, .to = (uintptr_t)to + n};
+    struct guard g = {.to = (uintptr_t)to, .from = (uintptr_t)from, .n = n};
     if (sigsetjmp(g.back, 0)) { /* 0: leaves the mask to the handler */
         guard = NULL;
         return false;

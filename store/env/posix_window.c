@@ -1,8 +1,7 @@
 /* Windows onto files of the real disk: shared mappings. A store into one is a store into the page
  * cache, just as pwrite's is, and outlives the process in the same way.
  *
- * Only on filesystems where that is so for sure: local ones, whose mappings and whose read() and
- * write() share one page cache.
+ * Only on filesystems where that is so for sure (posix_shares_pages).
  *
  * A page cannot be had where the disk fails to read it, or where a filesystem that never writes in
  * place finds no space for its new version. The kernel then sends SIGBUS. Here the same bytes are
@@ -10,10 +9,8 @@
  * not used again. */
 #include "env_posix.h"
 
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "../base/error.h"
@@ -31,24 +28,6 @@ struct env_window {
     bool broken;  /* a copy into it failed */
 };
 
-static bool filesystem_is_known(int fd)
-{
-    struct statfs st;
-    if (fstatfs(fd, &st))
-        return false;
-    switch ((unsigned long)st.f_type) {
-    case EXT4_SUPER_MAGIC:
-    case XFS_SUPER_MAGIC:
-    case BTRFS_SUPER_MAGIC:
-    case F2FS_SUPER_MAGIC:
-    case TMPFS_MAGIC:
-    case OVERLAYFS_SUPER_MAGIC: /* its mappings are those of the file below */
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* All pages at once, ready to be written: a fault for each costs more. False: some page cannot be
  * had. A kernel that does not know this brings them one by one. */
 static bool populate(void *base, size_t n)
@@ -62,7 +41,7 @@ int posix_window_open(struct env *e, struct env_file *f, uint64_t off, size_t n,
     (void)e;
     uint64_t start = off - off % (uint64_t)sysconf(_SC_PAGESIZE);
     size_t len = (size_t)(off + n - start);
-    if (!filesystem_is_known(f->fd) || !guarded_copy_ready())
+    if (!posix_shares_pages(f->fd) || !guarded_copy_ready())
         return fail(-EOPNOTSUPP, "%s: no mapping on this filesystem", f->path);
     void *base = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, (off_t)start);
     if (base == MAP_FAILED)

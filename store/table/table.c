@@ -107,7 +107,7 @@ int table_open(struct env *env, const char *path, uint64_t size, uint64_t id, st
     size_t len;
     *t = (struct table){
         .env = env, .path = mem_printf("%s", path), .size = size, .id = id, .blocks = blocks};
-    int rc = env_open(env, path, ENV_READ, &t->file);
+    int rc = env_open(env, path, ENV_READ | ENV_CONSTANT, &t->file);
     if (rc)
         goto out;
     rc = read_footer(t, &metaindex, &index);
