@@ -172,6 +172,15 @@ void block_cursor_next(struct block_cursor *c)
     read_entry(c);
 }
 
+void block_cursor_restart(struct block_cursor *c, uint32_t i)
+{
+    c->status = 0;
+    if (i >= c->block->restart_count)
+        at_end(c);
+    else if (to_restart(c, i))
+        read_entry(c);
+}
+
 /* From a restart point on, goes to the last entry that begins before `end`. */
 static void last_before(struct block_cursor *c, uint32_t end)
 {
@@ -265,6 +274,18 @@ static void scan_to(struct block_cursor *c, struct slice ikey)
                     : ikey_compare(buf_slice(&c->key), ikey) >= 0)
             return;
     }
+}
+
+bool block_restart_entry(const struct block *b, uint32_t i, struct slice *key, struct slice *value)
+{
+    struct entry e;
+    uint32_t offset = restart_offset(b, i);
+    if (offset >= b->restarts || !parse_entry(b, offset, &e) || e.shared > 0 ||
+        e.unshared < KEY_TAG_SIZE)
+        return false;
+    *key = slice_of(e.rest, e.unshared);
+    *value = slice_of(e.rest + e.unshared, e.value_len);
+    return true;
 }
 
 void block_cursor_seek(struct block_cursor *c, struct slice ikey)

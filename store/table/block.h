@@ -14,6 +14,9 @@ struct block {
 /* 0 or STORE_ECORRUPT. The bytes must outlive the block and its cursors. */
 int block_init(struct block *b, struct slice data);
 
+/* The entry of restart point i (there are restart_count), where it lies. False: that is damaged. */
+bool block_restart_entry(const struct block *b, uint32_t i, struct slice *key, struct slice *value);
+
 /* A place in a block of internal keys. Set up with block_cursor_init, end with block_cursor_free;
  * not to be copied once it was placed. */
 struct block_cursor {
@@ -36,6 +39,7 @@ void block_cursor_first(struct block_cursor *c);
 void block_cursor_last(struct block_cursor *c);
 void block_cursor_next(struct block_cursor *c); /* these two require valid */
 void block_cursor_prev(struct block_cursor *c);
+void block_cursor_restart(struct block_cursor *c, uint32_t i); /* its entry; or none so far out */
 void block_cursor_seek(struct block_cursor *c, struct slice ikey); /* the first entry >= ikey */
 
 #endif

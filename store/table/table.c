@@ -8,6 +8,7 @@
 #include "block.h"
 #include "block_read.h"
 #include "filter_block.h"
+#include "index_search.h"
 
 struct table {
     struct env *env;
@@ -17,7 +18,8 @@ struct table {
     struct cache *blocks;
     char *index_bytes, *filter_bytes;
     struct block index;
-    uint64_t index_offset; /* for messages */
+    struct index_search search; /* of the index */
+    uint64_t index_offset;      /* for messages */
     struct filter_reader filter;
     bool has_filter;
     size_t memory;       /* bytes of index and filter */
@@ -117,10 +119,11 @@ int table_open(struct env *env, const char *path, uint64_t size, uint64_t id, st
     if (rc)
         goto out;
     t->index_offset = index.offset;
-    t->memory = len;
     rc = in_block(t, index.offset, block_init(&t->index, slice_of(t->index_bytes, len)));
     if (rc)
         goto out;
+    index_search_init(&t->search, &t->index);
+    t->memory = len + index_search_memory(&t->search);
     rc = load_filter(t, metaindex);
     if (rc == STORE_ECORRUPT) {
         t->filter_damaged = true;
@@ -150,6 +153,7 @@ void table_close(struct table *t)
         return;
     if (t->file)
         env_close(t->env, t->file);
+    index_search_free(&t->search);
     free(t->index_bytes);
     free(t->filter_bytes);
     free(t->path);
@@ -209,17 +213,6 @@ static int hold_block(struct table *t, struct block_handle at, bool keep, struct
 
 /* ---- get */
 
-/* Looks for the entry at or behind `target` in the cursor's block. 1: *c stands on it. 0: all of
- * the block is before it. */
-static int seek_in_block(struct table *t, struct block_handle at, struct slice target,
-                         struct block_cursor *c)
-{
-    block_cursor_seek(c, target);
-    if (c->status)
-        return in_block(t, at.offset, c->status);
-    return block_cursor_valid(c);
-}
-
 /* The answer an entry gives for a user key, as table_get returns it. */
 static int answer(const struct table *t, struct block_handle at, const struct block_cursor *c,
                   struct slice user, struct buf *value)
@@ -239,35 +232,59 @@ static int answer(const struct table *t, struct block_handle at, const struct bl
     }
 }
 
-static int get_from_index(struct table *t, struct slice user, struct slice target,
-                          struct block_cursor *index, struct buf *value)
+/* What get_from_block says besides the results of table_get. */
+enum { GO_ON = 2 };
+
+/* One data block's part of a get. GO_ON: all of it is before the target, for the index key lay
+ * behind its last; the next one begins behind the target. */
+static int get_from_block(struct table *t, struct block_handle at, struct slice user,
+                          struct slice target, struct buf *value)
 {
-    int r = 0;
-    for (block_cursor_seek(index, target); r == 0 && block_cursor_valid(index);
-         block_cursor_next(index)) {
-        struct block_handle at;
-        struct slice in = index->value;
-        struct held_block h = {0};
-        struct block_cursor c;
-        if (!take_block_handle(&in, &at))
-            return bad_index_entry(t);
-        if (t->has_filter && !filter_may_match(&t->filter, at.offset, user))
-            return 0;
-        r = hold_block(t, at, true, NULL, &h);
-        if (r)
-            break;
-        block_cursor_init(&c, &h.block);
-        r = seek_in_block(t, at, target, &c);
-        bool found = r == 1;
-        if (found)
-            r = answer(t, at, &c, user, value);
-        block_cursor_free(&c);
-        drop_block(&h);
-        if (found)
-            return r; /* else the index key lay behind the block's last: the next block begins
-                         behind target */
+    struct held_block h = {0};
+    struct block_cursor c;
+    if (t->has_filter && !filter_may_match(&t->filter, at.offset, user))
+        return 0;
+    int r = hold_block(t, at, true, NULL, &h);
+    if (r)
+        return r;
+    block_cursor_init(&c, &h.block);
+    block_cursor_seek(&c, target);
+    if (c.status)
+        r = in_block(t, at.offset, c.status);
+    else
+        r = block_cursor_valid(&c) ? answer(t, at, &c, user, value) : GO_ON;
+    block_cursor_free(&c);
+    drop_block(&h);
+    return r;
+}
+
+static int get_from_index(struct table *t, struct slice user, struct slice target,
+                          struct buf *value)
+{
+    int r = GO_ON;
+    for (uint32_t i = index_search_find(&t->search, target); r == GO_ON && i < t->search.count; i++)
+        r = get_from_block(t, index_search_handle(&t->search, i), user, target, value);
+    return r == GO_ON ? 0 : r;
+}
+
+/* The same where the index is not as it should be. */
+static int get_from_odd_index(struct table *t, struct slice user, struct slice target,
+                              struct buf *value)
+{
+    struct block_cursor index;
+    struct block_handle at;
+    int r = GO_ON;
+    block_cursor_init(&index, &t->index);
+    for (block_cursor_seek(&index, target); r == GO_ON && block_cursor_valid(&index);
+         block_cursor_next(&index)) {
+        struct slice in = index.value;
+        r = take_block_handle(&in, &at) ? get_from_block(t, at, user, target, value)
+                                        : bad_index_entry(t);
     }
-    return r < 0 ? r : in_block(t, t->index_offset, index->status);
+    if (r == GO_ON)
+        r = in_block(t, t->index_offset, index.status);
+    block_cursor_free(&index);
+    return r;
 }
 
 int table_get(struct table *t, struct slice key, uint64_t sequence, struct buf *value)
@@ -276,13 +293,11 @@ int table_get(struct table *t, struct slice key, uint64_t sequence, struct buf *
     struct buf large = BUF_INIT;
     size_t len = key.len + KEY_TAG_SIZE;
     char *target = len <= sizeof small ? small : buf_reserve(&large, len);
-    struct block_cursor index;
     if (key.len)
         memcpy(target, key.data, key.len);
     put_fixed64(target + key.len, key_tag(sequence, KEY_TYPE_SEEK));
-    block_cursor_init(&index, &t->index);
-    int r = get_from_index(t, key, slice_of(target, len), &index, value);
-    block_cursor_free(&index);
+    int r = (t->search.count ? get_from_index : get_from_odd_index)(t, key, slice_of(target, len),
+                                                                    value);
     buf_free(&large);
     return r;
 }
@@ -397,10 +412,19 @@ static void skip_backward(struct table_iterator *it)
     show(it);
 }
 
+/* The index's place for an internal key. */
+static void seek_index(const struct table *t, struct block_cursor *index, struct slice ikey)
+{
+    if (t->search.count)
+        block_cursor_restart(index, index_search_find(&t->search, ikey));
+    else
+        block_cursor_seek(index, ikey);
+}
+
 static void ti_seek(struct iter *base, struct slice target)
 {
     struct table_iterator *it = (struct table_iterator *)base;
-    block_cursor_seek(&it->index, target);
+    seek_index(it->table, &it->index, target);
     open_block(it);
     if (it->open)
         block_cursor_seek(&it->data, target);
@@ -497,7 +521,7 @@ uint64_t table_approximate_offset(struct table *t, struct slice ikey)
     struct block_handle at;
     uint64_t offset = t->size;
     block_cursor_init(&index, &t->index);
-    block_cursor_seek(&index, ikey);
+    seek_index(t, &index, ikey);
     if (block_cursor_valid(&index)) {
         struct slice in = index.value;
         if (take_block_handle(&in, &at))
