@@ -8,6 +8,7 @@
 #include "../commit/room.h"
 #include "../commit/sync.h"
 #include "../env/env_overlay.h"
+#include "../table/block_memory.h"
 #include "info_log.h"
 #include "options.h"
 #include "repair.h"
@@ -104,7 +105,7 @@ static struct store *store_new(const char *dir, const struct store_options *opti
     s->mem = memtable_new();
     s->queue = queue_new();
     s->room = room_new();
-    s->block_cache = cache_new(s->options.cache_bytes, free);
+    s->block_cache = cache_new(s->options.cache_bytes, block_memory_free);
     s->tables = table_cache_new(s->env, s->dir, s->options.max_open_tables,
                                 s->options.table_cache_bytes, s->block_cache);
     set_init(&s->versions, s->env, s->dir, s->tables, &s->mu);

@@ -7,6 +7,7 @@
 #include "../base/coding.h"
 #include "../base/crc.h"
 #include "../base/error.h"
+#include "block_memory.h"
 #include "table_format.h"
 
 /* Snappy's densest element gives 64 bytes for 3: a length beyond that is damaged, and must not make
@@ -36,9 +37,9 @@ static int uncompress(const char *path, struct block_handle h, const char *raw, 
     size_t n;
     if (snappy_uncompressed_length(raw, h.size, &n) != SNAPPY_OK || n / MAX_EXPANSION > h.size)
         return bad(path, h, "damaged compressed data");
-    char *out = mem_alloc(n);
+    char *out = block_memory_new(n);
     if (snappy_uncompress(raw, h.size, out, &n) != SNAPPY_OK) {
-        free(out);
+        block_memory_free(out);
         return bad(path, h, "damaged compressed data");
     }
     *data = out;
@@ -67,7 +68,7 @@ static int decode(const char *path, struct block_handle h, const char *raw, char
             *data = *own;
             *own = NULL;
         } else {
-            *data = memcpy(mem_alloc(*len + TABLE_TRAILER_SIZE), raw, *len);
+            *data = memcpy(block_memory_new(*len), raw, *len);
         }
         return 0;
     case TABLE_SNAPPY:

@@ -199,7 +199,7 @@ struct cache_entry *cache_insert(struct cache *c, uint64_t a, uint64_t b, void *
 {
     uint64_t hash = hash_of(a, b);
     struct shard *s = shard_of(c, hash);
-    struct cache_entry *e = mem_zalloc(sizeof *e), *freed = NULL;
+    struct cache_entry *e = mem_alloc(sizeof *e), *freed = NULL;
     *e = (struct cache_entry){.a = a, .b = b, .value = value, .bytes = bytes, .shard = s};
     atomic_init(&e->refs, 2);
     pthread_mutex_lock(&s->mu);

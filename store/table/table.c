@@ -6,6 +6,7 @@
 
 #include "../base/error.h"
 #include "block.h"
+#include "block_memory.h"
 #include "block_read.h"
 #include "filter_block.h"
 #include "index_search.h"
@@ -174,7 +175,7 @@ static void drop_block(struct held_block *h)
 {
     if (h->entry)
         cache_release(h->cache, h->entry);
-    free(h->bytes);
+    block_memory_free(h->bytes);
     *h = (struct held_block){0};
 }
 
@@ -200,7 +201,7 @@ static int hold_block(struct table *t, struct block_handle at, bool keep, struct
         return rc;
     rc = in_block(t, at.offset, block_init(&h->block, slice_of(data, len)));
     if (rc) {
-        free(data);
+        block_memory_free(data);
         return rc;
     }
     if (t->blocks && keep) {
