@@ -114,33 +114,50 @@ static inline void copy_rest(char *to, const char *from, size_t n)
     memcpy(to + n - 8, from + n - 8, 8);
 }
 
-/* Reads the entry at c->next. The key before it must be in c->key (empty at a restart point).
- * Returns how many bytes the key shares with that one. */
-static inline size_t read_entry(struct block_cursor *c)
+/* The entry at c->next; `before` is the length of the key before it, of which it cannot share more.
+ * False at the end, and (with c->status) where it does not fit. */
+static inline bool next_entry(struct block_cursor *c, size_t before, struct entry *e)
 {
-    const struct block *b = c->block;
-    struct entry e;
-    if (c->next >= b->restarts) {
+    if (c->next >= c->block->restarts) {
         at_end(c);
-        return 0;
+        return false;
     }
-    if (!parse_entry(b, c->next, &e) || e.shared > c->key.len) {
+    if (!parse_entry(c->block, c->next, e) || e->shared > before) {
         damaged(c, "an entry that does not fit");
-        return 0;
+        return false;
     }
-    size_t len = (size_t)e.shared + e.unshared;
-    if (len < KEY_TAG_SIZE) {
+    if ((size_t)e->shared + e->unshared < KEY_TAG_SIZE) {
         damaged(c, "a key that is too short");
-        return 0;
+        return false;
     }
+    return true;
+}
+
+/* Stands before the entry behind e. */
+static inline void pass_entry(struct block_cursor *c, const struct entry *e)
+{
+    c->at = c->next;
+    c->next = (uint32_t)(e->rest + e->unshared + e->value_len - c->block->data.data);
+}
+
+/* Stands on e. What its key shares must be in c->key. */
+static inline void take_entry(struct block_cursor *c, const struct entry *e)
+{
+    size_t len = (size_t)e->shared + e->unshared;
     if (len > c->key.cap)
         make_room(c, len);
-    copy_rest(c->key.data + e.shared, e.rest, e.unshared);
+    copy_rest(c->key.data + e->shared, e->rest, e->unshared);
     c->key.len = len;
-    c->value = slice_of(e.rest + e.unshared, e.value_len);
-    c->at = c->next;
-    c->next = (uint32_t)(e.rest + e.unshared + e.value_len - b->data.data);
-    return e.shared;
+    c->value = slice_of(e->rest + e->unshared, e->value_len);
+    pass_entry(c, e);
+}
+
+/* Reads the entry at c->next. The key before it must be in c->key (empty at a restart point). */
+static inline void read_entry(struct block_cursor *c)
+{
+    struct entry e;
+    if (next_entry(c, c->key.len, &e))
+        take_entry(c, &e);
 }
 
 /* ---- moves */
@@ -252,22 +269,30 @@ static inline size_t differ_at(const char *a, const char *b, size_t i, size_t n)
     return i;
 }
 
-/* From a restart point on, to the first entry at or behind the target. What a key shares with the
- * one before it need not be compared again: where that one was the smaller at place `same`, a key
- * that shares more than `same` bytes with it is smaller too. */
+/* From a restart point on, to the first entry at or behind the target. Where a key was found
+ * smaller at place `same`, those that share more than `same` bytes with it are smaller too: they
+ * are neither compared nor copied. So c->key holds the key before, or (`differs`) its first `same`
+ * bytes, which are the target's. */
 static void scan_to(struct block_cursor *c, struct slice ikey)
 {
     struct slice target = key_user(ikey);
-    size_t same = 0;      /* bytes of the user key before in which it is like the target ... */
+    struct entry e;
+    size_t before = 0;    /* length of the key before */
+    size_t same = 0;      /* bytes of its user key in which it is like the target ... */
     bool differs = false; /* ... and then it has a byte, a smaller one */
-    for (;;) {
-        size_t shared = read_entry(c);
-        if (!block_cursor_valid(c))
+    while (next_entry(c, before, &e)) {
+        before = (size_t)e.shared + e.unshared;
+        size_t len = before - KEY_TAG_SIZE, n = len < target.len ? len : target.len;
+        if (differs && e.shared > same) {
+            if (len > same) {
+                pass_entry(c, &e);
+                continue;
+            }
+            damaged(c, "keys that do not ascend");
             return;
-        size_t len = c->key.len - KEY_TAG_SIZE, n = len < target.len ? len : target.len;
-        if (differs && shared > same && len > same)
-            continue;
-        size_t from = shared < same ? shared : same;
+        }
+        take_entry(c, &e);
+        size_t from = e.shared < same ? e.shared : same;
         same = differ_at(c->key.data, target.data, from < n ? from : n, n);
         differs = same < n;
         if (differs ? (unsigned char)c->key.data[same] > (unsigned char)target.data[same]
