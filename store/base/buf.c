@@ -25,9 +25,14 @@ void *mem_alloc(size_t n)
     return mem_realloc(NULL, n);
 }
 
+/* For what is small, malloc() has a list of each thread's own, which calloc() passes by. */
+#define SMALL 1024
+
 void *mem_zalloc(size_t n)
 {
-    void *p = calloc(1, n ? n : 1);
+    if (n <= SMALL)
+        return memset(mem_alloc(n), 0, n);
+    void *p = calloc(1, n);
     if (!p)
         out_of_memory(n);
     return p;
