@@ -158,7 +158,7 @@ mount-test: all $(MOUNT_BIN) $(BUILD)/mount-tests/bench/ops ## Run the tests on 
 asan: ## Unit tests under AddressSanitizer and UBSan
 	@SHORT=1 $(MAKE) --no-print-directory unit BUILD=build/asan OPT=-O1 SANITIZE=address,undefined
 
-TSAN_TESTS = test_queue test_env_window test_lock_io test_memtable test_cache test_compaction test_version_set test_background test_sync_start test_beside \
+TSAN_TESTS = test_queue test_env_window test_env_map test_lock_io test_memtable test_cache test_compaction test_version_set test_background test_sync_start test_beside \
              test_full_disk store/tests/test_model test_crash test_fault test_env_sim test_concurrent test_timer test_orphan \
              test_segments test_chunks test_chunk_crash
 

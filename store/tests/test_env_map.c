@@ -1,6 +1,7 @@
 /* Tests of files that do not change and are read through a mapping: they give what calls give, no
  * page that may be cold is touched, and where the memory cannot be had the process goes on. */
 #include <check.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -83,6 +84,29 @@ START_TEST(it_is_what_the_file_has)
         size_t n = (size_t)sim_below(&r, sim_chance(&r, 90) ? 6000 : 40000);
         size_t rest = off < SIZE ? (size_t)(SIZE - off) : 0;
         ck_assert_int_eq(read_at(off, n), (ssize_t)(n < rest ? n : rest));
+    }
+}
+END_TEST
+
+static void *read_on(void *arg)
+{
+    struct sim_random r = {(uint64_t)(uintptr_t)arg};
+    for (int i = 0; i < 2000; i++)
+        if (read_at(sim_below(&r, SIZE - 5000), 5000) != 5000)
+            return "a short read";
+    return NULL;
+}
+
+START_TEST(threads_read_side_by_side)
+{
+    enum { THREADS = 4 };
+    pthread_t id[THREADS];
+    for (uintptr_t i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&id[i], NULL, read_on, (void *)(i + 1)), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *wrong;
+        ck_assert_int_eq(pthread_join(id[i], &wrong), 0);
+        ck_assert_msg(!wrong, "%s", (char *)wrong);
     }
 }
 END_TEST
@@ -209,6 +233,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         it_is_what_the_file_has,
+        threads_read_side_by_side,
         the_second_time_it_is_read_without_a_call,
         a_page_that_no_call_has_read_is_read_by_one,
         a_file_that_may_change_is_read_by_calls,
