@@ -17,7 +17,7 @@
  * brings back never means a new file. */
 #include <errno.h>
 
-#include "fs_internal.h"
+#include "freed.h"
 
 #define WAIT_MS 1000 /* what is freed is gathered for so long */
 
@@ -45,8 +45,7 @@ int freed_begin_segment(void *arg, uint64_t segment)
 
 /* ---- records */
 
-/* The first record of this kind at or behind the key; false: there is none. */
-static bool record_at(struct iter *it, enum key_kind kind, size_t len)
+bool freed_record_at(struct iter *it, enum key_kind kind, size_t len)
 {
     return it->valid && it->key.len == len && it->key.data[0] == (char)kind;
 }
@@ -57,17 +56,17 @@ static int is_in_use(struct fs *fs, uint64_t segment, bool *yes)
     struct fs_key place = key_place(segment, 1), freed = key_of(KEY_FREED, segment);
     struct iter *it = store_iter(fs->store, NULL);
     iter_seek(it, key_slice(&place));
-    *yes = record_at(it, KEY_PLACE, 17) && key_segment(it->key) == segment;
+    *yes = freed_record_at(it, KEY_PLACE, 17) && key_segment(it->key) == segment;
     if (!*yes && it->status == 0) {
         iter_seek(it, key_slice(&freed));
-        *yes = record_at(it, KEY_FREED, 19) && key_segment(it->key) == segment;
+        *yes = freed_record_at(it, KEY_FREED, 19) && key_segment(it->key) == segment;
     }
     int rc = it->status;
     iter_destroy(it);
     return rc;
 }
 
-static int delete_keys(struct fs *fs, const struct fs_key *keys, size_t count)
+int freed_delete_keys(struct fs *fs, const struct fs_key *keys, size_t count)
 {
     struct change c;
     change_begin(&c, fs);
@@ -77,8 +76,7 @@ static int delete_keys(struct fs *fs, const struct fs_key *keys, size_t count)
     return change_commit(&c, NULL, 0);
 }
 
-/* A file of which nothing is needed goes, and its mark. */
-static int remove_if_empty(struct fs *fs, uint64_t segment)
+int freed_remove_if_empty(struct fs *fs, uint64_t segment)
 {
     struct fs_key mark = key_place(segment, 0);
     bool used = true;
@@ -90,7 +88,7 @@ static int remove_if_empty(struct fs *fs, uint64_t segment)
     rc = segments_remove(fs->segments, segment);
     if (rc == -EBUSY)
         return 0;
-    return rc ? rc : delete_keys(fs, &mark, 1);
+    return rc ? rc : freed_delete_keys(fs, &mark, 1);
 }
 
 /* ---- a pass */
@@ -123,7 +121,7 @@ static int finish_batch(struct holes *h)
     if (rc == 0 && h->there && h->count > 0)
         rc = segments_sync_one(h->fs->segments, h->segment);
     if (rc == 0 && h->count > 0)
-        rc = delete_keys(h->fs, h->keys, h->count);
+        rc = freed_delete_keys(h->fs, h->keys, h->count);
     h->some |= h->count > 0;
     h->count = 0;
     return rc;
@@ -133,7 +131,7 @@ static int finish_segment(struct holes *h)
 {
     int rc = finish_batch(h);
     if (rc == 0 && h->segment)
-        rc = remove_if_empty(h->fs, h->segment);
+        rc = freed_remove_if_empty(h->fs, h->segment);
     return rc;
 }
 
@@ -174,7 +172,8 @@ static int give_back(struct fs *fs, const struct store_snapshot *snapshot, bool 
     struct iter *it = store_iter(fs->store, snapshot);
     int rc = 0;
     h->fs = fs;
-    for (iter_seek(it, key_slice(&first)); rc == 0 && record_at(it, KEY_FREED, 19); iter_next(it))
+    for (iter_seek(it, key_slice(&first)); rc == 0 && freed_record_at(it, KEY_FREED, 19);
+         iter_next(it))
         rc = take_freed(h, it->key);
     if (rc == 0)
         rc = it->status;
@@ -191,7 +190,7 @@ static int has_freed(struct fs *fs, const struct store_snapshot *snapshot, bool 
     struct fs_key first = key_of(KEY_FREED, 0);
     struct iter *it = store_iter(fs->store, snapshot);
     iter_seek(it, key_slice(&first));
-    *yes = record_at(it, KEY_FREED, 19);
+    *yes = freed_record_at(it, KEY_FREED, 19);
     int rc = it->status;
     iter_destroy(it);
     return rc;
@@ -204,7 +203,7 @@ static int remove_empty_ones(struct fs *fs)
     int rc = 0;
     for (uint64_t i = fs->freed->first + 1; rc == 0 && i < newest; i++)
         if (segments_exists(fs->segments, i))
-            rc = remove_if_empty(fs, i);
+            rc = freed_remove_if_empty(fs, i);
     return rc;
 }
 
@@ -263,95 +262,6 @@ void freed_note(struct fs *fs)
     pthread_mutex_unlock(&f->mu);
 }
 
-/* ---- after a crash */
-
-/* Gives back what lies between the places that were in use when the store was opened. */
-static int sweep_segment(struct fs *fs, uint64_t segment)
-{
-    struct fs_key first = key_place(segment, 1);
-    uint64_t end = FS_BLOCK, size; /* behind its header */
-    int rc = segments_size(fs->segments, segment, &size);
-    if (rc)
-        return rc;
-    struct iter *it = store_iter(fs->store, fs->freed->at_open);
-    for (iter_seek(it, key_slice(&first));
-         rc == 0 && record_at(it, KEY_PLACE, 17) && key_segment(it->key) == segment;
-         iter_next(it)) {
-        uint64_t place = key_place_of(it->key);
-        if (place > end)
-            rc = segments_punch(fs->segments, (struct segment_place){segment, end}, place - end);
-        end = place + FS_CHUNK;
-    }
-    if (rc == 0)
-        rc = it->status;
-    iter_destroy(it);
-    if (rc == 0 && size > end)
-        rc = segments_punch(fs->segments, (struct segment_place){segment, end}, size - end);
-    return rc ? rc : segments_sync_one(fs->segments, segment);
-}
-
-static bool has_mark(struct fs *fs, uint64_t segment)
-{
-    struct fs_key key = key_place(segment, 0);
-    struct buf value = BUF_INIT;
-    bool yes = store_get(fs->store, fs->freed->at_open, key_slice(&key), &value) == 0;
-    buf_free(&value);
-    return yes;
-}
-
-struct numbers {
-    uint64_t *at;
-    size_t count, room;
-};
-
-static void add_number(void *arg, uint64_t segment)
-{
-    struct numbers *n = arg;
-    if (n->count == n->room) {
-        n->room = n->room ? 2 * n->room : 64;
-        n->at = mem_realloc(n->at, n->room * sizeof *n->at);
-    }
-    n->at[n->count++] = segment;
-}
-
-/* The files that were there when the store was opened. */
-static void sweep(struct fs *fs, const struct numbers *files)
-{
-    for (size_t i = 0; i < files->count; i++) {
-        struct fs_key mark = key_place(files->at[i], 0);
-        int rc = 0;
-        if (files->at[i] > fs->freed->first)
-            continue;
-        if (has_mark(fs, files->at[i])) {
-            rc = sweep_segment(fs, files->at[i]);
-            if (rc == 0)
-                rc = delete_keys(fs, &mark, 1);
-        }
-        if (rc == 0)
-            rc = remove_if_empty(fs, files->at[i]);
-        if (rc)
-            fs_log(fs, "unused space in segment %llu stays taken for now: %s",
-                   (unsigned long long)files->at[i], fail_text());
-    }
-}
-
-/* Marks of files that a crash left no file of. */
-static void sweep_marks(struct fs *fs)
-{
-    struct fs_key first = key_of(KEY_PLACE, 0);
-    struct iter *it = store_iter(fs->store, fs->freed->at_open);
-    int rc = 0;
-    iter_seek(it, key_slice(&first));
-    while (rc == 0 && record_at(it, KEY_PLACE, 17)) {
-        uint64_t segment = key_segment(it->key);
-        struct fs_key mark = key_place(segment, 0), next = key_place(segment + 1, 0);
-        if (key_place_of(it->key) == 0 && !segments_exists(fs->segments, segment))
-            rc = delete_keys(fs, &mark, 1);
-        iter_seek(it, key_slice(&next));
-    }
-    iter_destroy(it);
-}
-
 /* ---- the thread */
 
 static struct timespec in_ms(int ms)
@@ -366,11 +276,7 @@ static void *run(void *arg)
 {
     struct fs *fs = arg;
     struct freed *f = fs->freed;
-    struct numbers files = {0};
-    if (segments_list(fs->segments, add_number, &files) == 0)
-        sweep(fs, &files);
-    sweep_marks(fs);
-    free(files.at);
+    sweep(fs, f->at_open, f->first);
     store_snapshot_release(fs->store, f->at_open);
     pthread_mutex_lock(&f->mu);
     while (!f->stop) {
@@ -471,7 +377,7 @@ static void delete_marks(struct fs *fs)
     int rc = 0;
     for (uint64_t i = fs->freed->first + 1; rc == 0 && i <= newest; i++) {
         struct fs_key mark = key_place(i, 0);
-        rc = delete_keys(fs, &mark, 1);
+        rc = freed_delete_keys(fs, &mark, 1);
     }
 }
 

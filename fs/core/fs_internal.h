@@ -282,7 +282,10 @@ int data_get_block(struct fs *fs, const struct node *n, uint64_t at, char *block
  * to now. */
 int data_put_part(struct change *c, const struct node *n, uint64_t at, const char *bytes,
                   size_t len);
-/* fs_read and fs_write of a file whose op is held (shared will do to read). */
+/* One block's part of a write: [from, to) of the block at `at`; next gets its blocks. */
+int data_write_block(struct change *c, const struct node *n, struct inode *next, uint64_t at,
+                     size_t from, size_t to, const char *p);
+/* fs_read and fs_write (write.c) of a file whose op is held (shared will do to read). */
 ssize_t data_read(struct fs *fs, const struct node *n, void *p, size_t size, uint64_t off);
 int data_write(struct fs *fs, struct node *n, const char *p, size_t size, uint64_t off,
                bool kill_priv);

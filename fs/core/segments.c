@@ -1,42 +1,10 @@
-/* See segments.h.
- *
- * Files stay open for a while: `open` has them in the order of their numbers, at most MOST_OPEN
- * (and those in use). Locks: grow_mu, for whoever makes a new file; sync_mu, for whoever syncs, so
- * that a second one does not return before the first one's fdatasync has; mu, for a moment, the
- * last one. */
-#include "segments.h"
+/* See segments.h, and segment_files.h for the locks. */
+#include "segment_files.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "../format/segment_format.h"
-
-#define MOST_OPEN 64
-
-struct segment {
-    uint64_t number;
-    struct env_file *file;
-    unsigned refs; /* guarded by mu, as what follows */
-    uint64_t end;  /* of the active one: where the next append goes */
-    bool dirty;    /* it has bytes that no sync has covered yet */
-    uint64_t used; /* when it was last: the count of uses */
-};
-
-struct segments {
-    struct env *env;
-    char *dir;
-    struct segments_options options;
-    pthread_mutex_t grow_mu, sync_mu, mu;
-    struct segment **open; /* guarded by mu, as what follows */
-    size_t count, room;
-    uint64_t uses;
-    struct segment *active; /* has a reference */
-    uint64_t newest;        /* number: the next one is above it */
-    bool entry_dirty;       /* the folder's entries changed, and no sync has covered that yet */
-    bool folder_dirty;      /* the folder itself is new */
-    int failed;             /* a sync did; guarded by sync_mu */
-};
 
 struct segments *segments_open(struct env *env, const char *dir, const struct segments_options *o)
 {
@@ -66,12 +34,7 @@ void segments_close(struct segments *s)
     free(s);
 }
 
-/* ---- names */
-
-static char *path_of(const struct segments *s, uint64_t number)
-{
-    return mem_printf("%s/%06llu.seg", s->dir, (unsigned long long)number);
-}
+/* ---- numbers */
 
 struct listing {
     void (*fn)(void *arg, uint64_t segment);
@@ -109,148 +72,6 @@ uint64_t segments_newest(struct segments *s)
     return newest;
 }
 
-/* ---- open files */
-
-/* Where the number is, or belongs. mu held. */
-static size_t place_of(const struct segments *s, uint64_t number)
-{
-    size_t low = 0, high = s->count;
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        if (s->open[mid]->number < number)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low;
-}
-
-/* mu held. */
-static struct segment *find(const struct segments *s, uint64_t number)
-{
-    size_t i = place_of(s, number);
-    return i < s->count && s->open[i]->number == number ? s->open[i] : NULL;
-}
-
-/* Takes a file out of the table, if nobody uses it. mu held. */
-static struct segment *take_out(struct segments *s, size_t i)
-{
-    struct segment *g = s->open[i];
-    if (g->refs > 0 || g->dirty)
-        return NULL;
-    s->count--;
-    memmove(s->open + i, s->open + i + 1, (s->count - i) * sizeof *s->open);
-    return g;
-}
-
-/* The file that was not used for longest, if there are too many: the caller closes it. mu held. */
-static struct segment *too_many(struct segments *s)
-{
-    size_t oldest = s->count;
-    if (s->count <= MOST_OPEN)
-        return NULL;
-    for (size_t i = 0; i < s->count; i++)
-        if (s->open[i]->refs == 0 && !s->open[i]->dirty &&
-            (oldest == s->count || s->open[i]->used < s->open[oldest]->used))
-            oldest = i;
-    return oldest < s->count ? take_out(s, oldest) : NULL;
-}
-
-static void close_file(struct segments *s, struct segment *g)
-{
-    if (!g)
-        return;
-    env_close(s->env, g->file);
-    free(g);
-}
-
-/* mu held; the caller gets a reference. */
-static struct segment *use(struct segments *s, struct segment *g)
-{
-    g->refs++;
-    g->used = ++s->uses;
-    return g;
-}
-
-static void unuse(struct segments *s, struct segment *g)
-{
-    pthread_mutex_lock(&s->mu);
-    g->refs--;
-    struct segment *out = too_many(s);
-    pthread_mutex_unlock(&s->mu);
-    close_file(s, out);
-}
-
-/* mu held. */
-static struct segment *add(struct segments *s, uint64_t number, struct env_file *file)
-{
-    struct segment *g = mem_zalloc(sizeof *g);
-    size_t i = place_of(s, number);
-    if (s->count == s->room) {
-        s->room = s->room ? 2 * s->room : 8;
-        s->open = mem_realloc(s->open, s->room * sizeof *s->open);
-    }
-    memmove(s->open + i + 1, s->open + i, (s->count - i) * sizeof *s->open);
-    s->open[i] = g;
-    s->count++;
-    g->number = number;
-    g->file = file;
-    return g;
-}
-
-static int read_whole(struct segments *s, const char *path, struct env_file *file, void *p,
-                      size_t n, uint64_t off)
-{
-    ssize_t got = env_pread(s->env, file, p, n, off);
-    if (got < 0)
-        return (int)got;
-    return (size_t)got == n ? 0
-                            : fail(STORE_ECORRUPT, "%s: it ends before offset %llu", path,
-                                   (unsigned long long)(off + n));
-}
-
-/* Opens what an earlier mount wrote. */
-static int open_old(struct segments *s, uint64_t number, struct env_file **out)
-{
-    char *path = path_of(s, number), header[SEGMENT_HEADER];
-    int rc = env_open(s->env, path, s->options.read_only ? ENV_READ : ENV_WRITE, out);
-    if (rc == -ENOENT)
-        rc = fail(STORE_ECORRUPT, "%s: missing", path);
-    if (rc == 0) {
-        rc = read_whole(s, path, *out, header, sizeof header, 0);
-        if (rc == 0)
-            rc = segment_header_check(path, number, header);
-        if (rc)
-            env_close(s->env, *out);
-    }
-    free(path);
-    return rc;
-}
-
-static int get(struct segments *s, uint64_t number, struct segment **out)
-{
-    struct env_file *file;
-    pthread_mutex_lock(&s->mu);
-    struct segment *g = find(s, number);
-    if (g)
-        use(s, g);
-    pthread_mutex_unlock(&s->mu);
-    *out = g;
-    if (g)
-        return 0;
-    int rc = open_old(s, number, &file);
-    if (rc)
-        return rc;
-    pthread_mutex_lock(&s->mu);
-    g = find(s, number);
-    bool ours = !g;
-    *out = use(s, ours ? add(s, number, file) : g);
-    pthread_mutex_unlock(&s->mu);
-    if (!ours)
-        env_close(s->env, file);
-    return 0;
-}
-
 /* ---- appending */
 
 static int make_folder(struct segments *s)
@@ -266,7 +87,7 @@ static int make_folder(struct segments *s)
 
 static int make_file(struct segments *s, uint64_t number, struct env_file **out)
 {
-    char *path = path_of(s, number), header[SEGMENT_HEADER];
+    char *path = segment_path(s, number), header[SEGMENT_HEADER];
     segment_header_encode(number, header);
     int rc = env_open(s->env, path, ENV_WRITE | ENV_CREATE | ENV_TRUNCATE, out);
     if (rc == 0)
@@ -307,7 +128,7 @@ static int grow(struct segments *s, const struct segment *full)
     if (!done && rc == 0) {
         pthread_mutex_lock(&s->mu);
         retire(s);
-        s->active = use(s, add(s, number, file));
+        s->active = segment_use(s, segment_add(s, number, file));
         s->active->end = SEGMENT_HEADER;
         s->entry_dirty = true;
         pthread_mutex_unlock(&s->mu);
@@ -326,7 +147,7 @@ static int reserve(struct segments *s, size_t n, struct segment **out, uint64_t 
         if (fits) {
             *off = g->end;
             g->end += n;
-            *out = use(s, g);
+            *out = segment_use(s, g);
         }
         pthread_mutex_unlock(&s->mu);
         if (fits)
@@ -356,22 +177,22 @@ int segments_append(struct segments *s, const void *p, size_t n, struct segment_
     g->dirty = true;
     pthread_mutex_unlock(&s->mu);
     if (rc)
-        unuse(s, g);
+        segment_unuse(s, g);
     return rc;
 }
 
 void segments_release(struct segments *s, struct segment_place at)
 {
     pthread_mutex_lock(&s->mu);
-    struct segment *g = find(s, at.segment); /* it is open: it was held */
+    struct segment *g = segment_find(s, at.segment); /* it is open: it was held */
     pthread_mutex_unlock(&s->mu);
-    unuse(s, g);
+    segment_unuse(s, g);
 }
 
 bool segments_is_idle(struct segments *s, uint64_t segment)
 {
     pthread_mutex_lock(&s->mu);
-    struct segment *g = find(s, segment);
+    struct segment *g = segment_find(s, segment);
     bool idle = !g || g->refs == 0;
     pthread_mutex_unlock(&s->mu);
     return idle;
@@ -379,7 +200,7 @@ bool segments_is_idle(struct segments *s, uint64_t segment)
 
 bool segments_exists(struct segments *s, uint64_t segment)
 {
-    char *path = path_of(s, segment);
+    char *path = segment_path(s, segment);
     bool yes = env_exists(s->env, path);
     free(path);
     return yes;
@@ -388,25 +209,25 @@ bool segments_exists(struct segments *s, uint64_t segment)
 int segments_write_again(struct segments *s, struct segment_place at, const void *p, size_t n)
 {
     struct segment *g;
-    int rc = get(s, at.segment, &g);
+    int rc = segment_get(s, at.segment, &g);
     if (rc)
         return rc;
     rc = env_pwrite(s->env, g->file, p, n, at.offset);
     pthread_mutex_lock(&s->mu);
     g->dirty = s->entry_dirty = s->folder_dirty = true;
     pthread_mutex_unlock(&s->mu);
-    unuse(s, g);
+    segment_unuse(s, g);
     return rc;
 }
 
 int segments_read(struct segments *s, struct segment_place at, void *p, size_t n)
 {
     struct segment *g;
-    int rc = get(s, at.segment, &g);
+    int rc = segment_get(s, at.segment, &g);
     if (rc)
         return rc;
     ssize_t got = env_pread(s->env, g->file, p, n, at.offset);
-    unuse(s, g);
+    segment_unuse(s, g);
     if (got < 0)
         return (int)got;
     return (size_t)got == n
@@ -436,7 +257,7 @@ static struct todo collect(struct segments *s)
     for (size_t i = 0; i < s->count; i++)
         if (s->open[i]->dirty) {
             s->open[i]->dirty = false;
-            t.files[t.count++] = use(s, s->open[i]);
+            t.files[t.count++] = segment_use(s, s->open[i]);
         }
     s->entry_dirty = s->folder_dirty = false;
     return t;
@@ -481,7 +302,7 @@ int segments_sync(struct segments *s)
         pthread_mutex_unlock(&s->mu);
         rc = note_failure(s, sync_all(s, &t));
         for (size_t i = 0; i < t.count; i++)
-            unuse(s, t.files[i]);
+            segment_unuse(s, t.files[i]);
         free(t.files);
     }
     pthread_mutex_unlock(&s->sync_mu);
@@ -493,18 +314,18 @@ int segments_sync(struct segments *s)
 int segments_punch(struct segments *s, struct segment_place at, uint64_t n)
 {
     struct segment *g;
-    int rc = get(s, at.segment, &g);
+    int rc = segment_get(s, at.segment, &g);
     if (rc)
         return rc;
     rc = env_punch(s->env, g->file, at.offset, n);
-    unuse(s, g);
+    segment_unuse(s, g);
     return rc == -EOPNOTSUPP ? 0 : rc;
 }
 
 int segments_sync_one(struct segments *s, uint64_t segment)
 {
     struct segment *g;
-    int rc = get(s, segment, &g);
+    int rc = segment_get(s, segment, &g);
     if (rc)
         return rc;
     pthread_mutex_lock(&s->sync_mu);
@@ -512,33 +333,33 @@ int segments_sync_one(struct segments *s, uint64_t segment)
     if (rc == 0)
         rc = note_failure(s, env_sync(s->env, g->file));
     pthread_mutex_unlock(&s->sync_mu);
-    unuse(s, g);
+    segment_unuse(s, g);
     return rc;
 }
 
 int segments_size(struct segments *s, uint64_t segment, uint64_t *size)
 {
     struct segment *g;
-    int rc = get(s, segment, &g);
+    int rc = segment_get(s, segment, &g);
     if (rc)
         return rc;
     rc = env_size(s->env, g->file, size);
-    unuse(s, g);
+    segment_unuse(s, g);
     return rc;
 }
 
 int segments_remove(struct segments *s, uint64_t segment)
 {
     pthread_mutex_lock(&s->mu);
-    struct segment *g = find(s, segment);
+    struct segment *g = segment_find(s, segment);
     if (g && g != s->active)
         g->dirty = false;
-    struct segment *out = g ? take_out(s, place_of(s, segment)) : NULL;
+    struct segment *out = g ? segment_take_out(s, g) : NULL;
     pthread_mutex_unlock(&s->mu);
     if (g && !out)
         return -EBUSY; /* it is synced just now: later */
-    close_file(s, out);
-    char *path = path_of(s, segment);
+    segment_close(s, out);
+    char *path = segment_path(s, segment);
     int rc = env_unlink(s->env, path);
     free(path);
     if (rc == 0) { /* some disks have its space until the folder is written */
