@@ -160,7 +160,7 @@ asan: ## Unit tests under AddressSanitizer and UBSan
 
 TSAN_TESTS = test_queue test_env_window test_env_map test_lock_io test_memtable test_cache test_compaction test_version_set test_background test_sync_start test_beside \
              test_full_disk store/tests/test_model test_crash test_fault test_env_sim test_concurrent test_timer test_orphan \
-             test_segments test_chunks test_chunk_crash
+             test_segments test_chunk
 
 tsan: ## Unit tests of what is concurrent under ThreadSanitizer
 	@$(MAKE) --no-print-directory unit-programs BUILD=build/tsan OPT=-O1 SANITIZE=thread

@@ -10,7 +10,7 @@
 #include "../format/inode_format.h"
 #include "../format/keys_format.h"
 #include "../../store/tests/env_sim.h"
-#include "fixture.h"
+#include "chunk_fixture.h"
 
 static struct buf said;
 
@@ -155,17 +155,6 @@ static void make_chunked(void)
     ck_assert_int_eq(run_check(), 0);
 }
 
-static struct chunk chunk_at(uint64_t at)
-{
-    struct fs_key key = key_chunk(chunked, at);
-    struct buf value = BUF_INIT;
-    struct chunk c;
-    ck_assert_int_eq(store_get(fs_store(fs), NULL, key_slice(&key), &value), 0);
-    ck_assert_int_eq(chunk_decode(&c, buf_slice(&value)), 0);
-    buf_free(&value);
-    return c;
-}
-
 static void put_chunk(uint64_t ino, uint64_t at, struct chunk c)
 {
     struct buf value = BUF_INIT;
@@ -185,7 +174,7 @@ static void put_owner(struct chunk c, uint64_t ino, uint64_t offset)
 START_TEST(a_chunk_without_a_place_is_found)
 {
     make_chunked();
-    struct chunk c = chunk_at(0), second = chunk_at(FS_CHUNK);
+    struct chunk c = chunk_of(chunked, 0), second = chunk_of(chunked, FS_CHUNK);
     del(key_place(c.segment, c.place));
     expect("a chunk whose place is not known as its own: E");
     put_owner(c, chunked, FS_CHUNK); /* it is said to be another one's */
@@ -203,7 +192,7 @@ END_TEST
 START_TEST(a_place_without_a_chunk_is_found)
 {
     make_chunked();
-    struct chunk c = chunk_at(0);
+    struct chunk c = chunk_of(chunked, 0);
     del(key_chunk(chunked, 0));
     expect("a place of a chunk that is not there: P");
     expect("the file has not as many blocks as it says");
@@ -219,7 +208,7 @@ END_TEST
 START_TEST(blocks_in_use_that_count_as_free_are_found)
 {
     make_chunked();
-    struct chunk c = chunk_at(0);
+    struct chunk c = chunk_of(chunked, 0);
     put(key_freed(c.segment, c.place, 0x0100), slice_of(NULL, 0));
     expect("blocks of a chunk that count as free: F");
     del(key_freed(c.segment, c.place, 0x0100));
@@ -239,7 +228,7 @@ END_TEST
 START_TEST(a_block_that_has_left_its_chunk_is_not_stored_twice)
 {
     make_chunked();
-    struct chunk c = chunk_at(FS_CHUNK);
+    struct chunk c = chunk_of(chunked, FS_CHUNK);
     ck_assert_uint_eq(c.map, 0xfffe);
     c.map |= 1;
     put_chunk(chunked, FS_CHUNK, c);
@@ -250,7 +239,7 @@ END_TEST
 START_TEST(a_chunk_behind_the_end_is_found)
 {
     make_chunked();
-    struct chunk c = chunk_at(0);
+    struct chunk c = chunk_of(chunked, 0);
     c.place += 16 * FS_CHUNK;
     put_chunk(chunked, 4 * FS_CHUNK, c);
     expect("data behind the end of the file");
@@ -261,11 +250,11 @@ END_TEST
 START_TEST(chunks_that_the_inode_does_not_know_of_are_found)
 {
     make_chunked();
-    put_chunk(file, 0, chunk_at(0));
+    put_chunk(file, 0, chunk_of(chunked, 0));
     expect("chunks that it does not know of");
-    put_chunk(dir, 0, chunk_at(0));
+    put_chunk(dir, 0, chunk_of(chunked, 0));
     expect("data of what is no file");
-    put_chunk(777, 0, chunk_at(0));
+    put_chunk(777, 0, chunk_of(chunked, 0));
     expect("inode 777: data or attributes of an inode that is not there");
 }
 END_TEST
@@ -283,7 +272,7 @@ END_TEST
 START_TEST(data_that_is_not_as_its_checksum_says_is_found)
 {
     make_chunked();
-    struct chunk c = chunk_at(0);
+    struct chunk c = chunk_of(chunked, 0);
     c.crc[3]++;
     put_chunk(chunked, 0, c);
     expect("its data at 12288 cannot be read: ");

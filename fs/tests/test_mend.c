@@ -6,7 +6,7 @@
 #include "../../store/tests/run_suite.h"
 #include "../format/chunk_format.h"
 #include "check_store.h"
-#include "fixture.h"
+#include "chunk_fixture.h"
 
 static uint64_t file;
 
@@ -34,34 +34,10 @@ static void setup(void)
     write_at(file, 0, p, sizeof p);
 }
 
-static struct chunk chunk_at(uint64_t at)
-{
-    struct fs_key key = key_chunk(file, at);
-    struct buf value = BUF_INIT;
-    struct chunk c;
-    ck_assert_int_eq(store_get(fs_store(fs), NULL, key_slice(&key), &value), 0);
-    ck_assert_int_eq(chunk_decode(&c, buf_slice(&value)), 0);
-    buf_free(&value);
-    return c;
-}
-
-/* Without the marks of files that are written. */
-static int count_places(void)
-{
-    struct fs_key first = key_place(0, 0);
-    struct iter *it = store_iter(fs_store(fs), NULL);
-    int n = 0;
-    for (iter_seek(it, key_slice(&first)); it->valid && it->key.data[0] == KEY_PLACE; iter_next(it))
-        n += key_place_of(it->key) != 0;
-    ck_assert_int_eq(it->status, 0);
-    iter_destroy(it);
-    return n;
-}
-
 static void lose_places(void)
 {
     for (uint64_t at = 0; at < 2 * FS_CHUNK; at += FS_CHUNK) {
-        struct chunk c = chunk_at(at);
+        struct chunk c = chunk_of(file, at);
         struct fs_key key = key_place(c.segment, c.place);
         ck_assert_int_eq(store_delete(fs_store(fs), key_slice(&key), false), 0);
     }
@@ -79,7 +55,7 @@ START_TEST(lost_places_are_found_again_by_a_repair)
 {
     lose_places();
     kill_and_repair();
-    ck_assert_int_eq(count_places(), 2);
+    ck_assert_int_eq(places(), 2);
     expect_data();
     check_store(fs, CHECK_NO_GARBAGE);
     fixture_kill(); /* what is unused is looked for: nothing is */
@@ -90,11 +66,11 @@ END_TEST
 
 START_TEST(a_place_of_a_lost_chunk_is_freed)
 {
-    struct chunk c = chunk_at(FS_CHUNK);
+    struct chunk c = chunk_of(file, FS_CHUNK);
     struct fs_key key = key_chunk(file, FS_CHUNK);
     ck_assert_int_eq(store_delete(fs_store(fs), key_slice(&key), false), 0);
     kill_and_repair();
-    ck_assert_int_eq(count_places(), 1);
+    ck_assert_int_eq(places(), 1);
     key = key_place(c.segment, c.place);
     struct buf value = BUF_INIT;
     ck_assert_int_eq(store_get(fs_store(fs), NULL, key_slice(&key), &value), -ENOENT);
@@ -106,11 +82,11 @@ END_TEST
 
 START_TEST(blocks_of_a_chunk_are_not_free)
 {
-    struct chunk c = chunk_at(0);
+    struct chunk c = chunk_of(file, 0);
     struct fs_key block = key_chunk(file, 0), freed = key_freed(c.segment, c.place, 0x8001);
     struct buf value = BUF_INIT;
     write_at(file, 0, "one block leaves it", 10);
-    c = chunk_at(0);
+    c = chunk_of(file, 0);
     ck_assert_uint_eq(c.map, 0xfffe);
     ck_assert_int_eq(store_put(fs_store(fs), key_slice(&freed), slice_of("", 0), false), 0);
     kill_and_repair();
@@ -131,7 +107,7 @@ START_TEST(a_repair_that_was_cut_short_is_completed)
     ck_assert_int_eq(env_replace_file(disk, "/fs/mend", slice_str("")), 0);
     fixture_reopen();
     ck_assert(!env_exists(disk, "/fs/mend"));
-    ck_assert_int_eq(count_places(), 2);
+    ck_assert_int_eq(places(), 2);
     fixture_kill();
     expect_data();
 }
@@ -143,7 +119,7 @@ START_TEST(who_only_looks_mends_nothing)
     ck_assert_int_eq(env_replace_file(disk, "/fs/mend", slice_str("")), 0);
     fixture_options.only_read_segments = true;
     fixture_reopen();
-    ck_assert_int_eq(count_places(), 0);
+    ck_assert_int_eq(places(), 0);
     expect_data();
     fixture_options.only_read_segments = false;
 }
