@@ -94,7 +94,7 @@ void sync_join(struct store *s, struct store_writer *w)
         y->led = true;
         wake_writer(&w->state, WRITER_SYNC_LEADER);
     } else {
-        wake_writer(&w->state, WRITER_SYNCING);
+        wake_not_yet(&w->state, WRITER_SYNCING);
     }
 }
 

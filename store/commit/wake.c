@@ -26,6 +26,14 @@ void wake_writer(uint32_t *word, enum writer_state state)
         syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
+void wake_not_yet(uint32_t *word, enum writer_state state)
+{
+    uint32_t old = __atomic_load_n(word, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(word, &old, (uint32_t)state | (old & WRITER_ASLEEP), 1,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        ;
+}
+
 static int must_wait(uint32_t state)
 {
     return state == WRITER_QUEUED || state == WRITER_SYNCING;

@@ -19,6 +19,8 @@ enum writer_state {
 
 /* Sets the state and wakes the thread if it sleeps. */
 void wake_writer(uint32_t *word, enum writer_state state);
+/* The writer waits on, for something else (QUEUED, SYNCING): it is not woken. */
+void wake_not_yet(uint32_t *word, enum writer_state state);
 /* Returns once the state is none of QUEUED and SYNCING; returns it. */
 enum writer_state wake_await(uint32_t *word);
 
