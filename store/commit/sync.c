@@ -111,13 +111,13 @@ static void note_gathering(struct store *s)
                                     : at_most(y->flush_ns / 2, COHORT_WAIT_NS);
 }
 
-/* Ends the wait of everyone whom `upto` covers (with an error: of all) and hands the lead to the
- * first sleeper who is left. Those who have a function to be called are put into *calls. If only
- * such are left the caller leads on, and true is returned. mu held. */
-static bool release(struct store *s, uint64_t upto, int error, struct store_writer **calls)
+/* Ends the wait of everyone whom `upto` covers (with an error: of all): they are put into *ended,
+ * for tell_all. Hands the lead to the first sleeper who is left; if only such are left who have a
+ * function to be called the caller leads on, and true is returned. mu held. */
+static bool release(struct store *s, uint64_t upto, int error, struct store_writer **ended)
 {
     struct sync_state *y = s->sync;
-    struct store_writer *w = y->first, *heir = NULL, *last_call = NULL;
+    struct store_writer *w = y->first, *heir = NULL, *last = NULL;
     int released = 0, urgent = 0;
     y->first = y->last = NULL;
     while (w) {
@@ -129,12 +129,8 @@ static bool release(struct store *s, uint64_t upto, int error, struct store_writ
         } else {
             released++;
             urgent += w->urgent;
-            if (w->done) {
-                w->status = error;
-                append(calls, &last_call, w);
-            } else {
-                finish(w, error);
-            }
+            w->status = error;
+            append(ended, &last, w);
         }
         w = next;
     }
@@ -151,11 +147,15 @@ static bool release(struct store *s, uint64_t upto, int error, struct store_writ
     return y->first && !heir;
 }
 
-static void call_all(struct store_writer *w)
+/* mu NOT held: those who wake want it next, and to wake one costs a system call. */
+static void tell_all(struct store_writer *w)
 {
     while (w) {
         struct store_writer *next = w->next;
-        w->done(w);
+        if (w->done)
+            w->done(w);
+        else
+            wake_writer(&w->state, WRITER_DONE);
         w = next;
     }
 }
@@ -307,7 +307,7 @@ static void wait_for_company(struct store *s)
 static bool lead_round(struct store *s, bool may_gather)
 {
     struct sync_state *y = s->sync;
-    struct store_writer *calls = NULL;
+    struct store_writer *ended = NULL;
     uint64_t upto = 0;
     pthread_mutex_lock(&s->mu);
     if (may_gather)
@@ -319,9 +319,9 @@ static bool lead_round(struct store *s, bool may_gather)
         upto = durable_now(y);
     else if (rc == 0)
         rc = run_round(s, &upto);
-    bool more = release(s, upto, rc, &calls);
+    bool more = release(s, upto, rc, &ended);
     pthread_mutex_unlock(&s->mu);
-    call_all(calls);
+    tell_all(ended);
     return more;
 }
 
