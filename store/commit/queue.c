@@ -270,12 +270,14 @@ static bool asks_for_sync_alone(const struct store_writer *w)
     return w->sync && !has_records(w) && !w->force_switch;
 }
 
-/* Takes the group out of the queue, hands the lead on, and tells each member how it went. mu held.
- */
-static void finish_group(struct store *s, struct group *g, int status, uint64_t sequence)
+/* Takes the group out of the queue, hands the lead on, and notes for each member how it went.
+ * Returns those who are done, by `next`, to be woken when mu is let go of, which they want next. mu
+ * held. */
+static struct store_writer *finish_group(struct store *s, struct group *g, int status,
+                                         uint64_t sequence)
 {
     struct commit_queue *q = s->queue;
-    struct store_writer *w = q->first, *end = g->last->next;
+    struct store_writer *w = q->first, *end = g->last->next, *done = NULL;
     uint64_t before = sequence;
     q->first = end;
     if (!end)
@@ -295,8 +297,20 @@ static void finish_group(struct store *s, struct group *g, int status, uint64_t 
             w->target = w->sequence;
             sync_join(s, w);
         } else {
-            wake_writer(&w->state, WRITER_DONE);
+            w->next = done;
+            done = w;
         }
+        w = next;
+    }
+    return done;
+}
+
+/* mu NOT held. */
+static void wake_done(struct store_writer *w)
+{
+    while (w) {
+        struct store_writer *next = w->next;
+        wake_writer(&w->state, WRITER_DONE);
         w = next;
     }
 }
@@ -349,8 +363,9 @@ static void lead(struct store *s, struct store_writer *leader)
             rc = split_group(s, leader, &g, rc);
         s->stats.space_refused += rc != 0;
     }
-    finish_group(s, &g, rc, before);
+    struct store_writer *done = finish_group(s, &g, rc, before);
     pthread_mutex_unlock(&s->mu);
+    wake_done(done);
 }
 
 int store_wait(struct store *s, struct store_writer *w)
