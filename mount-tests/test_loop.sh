@@ -26,6 +26,24 @@ took=$(($(ms) - begin))
 check "and really took its time ($took ms)" [ "$took" -ge 7900 ]
 trace_end
 
+# Nor while the disk takes its time over a stream: where much was written the kernel makes who writes more wait.
+head -c 20000000 /dev/urandom >"$work/stream"
+dd if="$work/stream" of=stream bs=1M status=none
+trace -P "$(ls "$store"/segments/*.seg | tail -1)" -e trace=pwrite64 -e inject=pwrite64:delay_enter=8000000 -o /dev/null
+begin=$(ms)
+dd if="$work/stream" of=late bs=64k count=1 status=none &
+writer=$!
+sleep 0.5
+for i in $(seq 20); do
+    echo "$i" >"e$i" && [ "$(cat "e$i")" = "$i" ] && ls d1 >"$work/listing" || break
+done
+took=$(($(ms) - begin))
+check "20 files, reads and listings beside a write that waits ($took ms)" [ -f e20 -a "$took" -lt 7900 ]
+check "the write was still waiting" kill -0 "$writer"
+wait "$writer"
+check "and is right" cmp -n 65536 late "$work/stream"
+trace_end
+
 # A lone program that fsyncs wakes no thread but the one that serves it; with rings, besides, the one that flushes for it. (How often
 # the daemon's other threads slept. On a busy machine the reader goes idle between requests, and another takes its place: the best of
 # many tries counts.)

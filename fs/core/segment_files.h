@@ -8,6 +8,7 @@
 #define FS_CORE_SEGMENT_FILES_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "segments.h"
 
@@ -34,7 +35,8 @@ struct segments {
     uint64_t newest;        /* number: the next one is above it */
     bool entry_dirty;       /* the folder's entries changed, and no sync has covered that yet */
     bool folder_dirty;      /* the folder itself is new */
-    int failed;             /* a sync did; guarded by sync_mu */
+    atomic_uint_fast64_t unsynced; /* bytes appended since the last sync began */
+    int failed;                    /* a sync did; guarded by sync_mu */
 };
 
 char *segment_path(const struct segments *s, uint64_t number); /* free() it */

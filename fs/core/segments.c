@@ -178,7 +178,14 @@ int segments_append(struct segments *s, const void *p, size_t n, struct segment_
     pthread_mutex_unlock(&s->mu);
     if (rc)
         segment_unuse(s, g);
+    else
+        atomic_fetch_add_explicit(&s->unsynced, n, memory_order_relaxed);
     return rc;
+}
+
+uint64_t segments_unsynced(struct segments *s)
+{
+    return atomic_load_explicit(&s->unsynced, memory_order_relaxed);
 }
 
 void segments_release(struct segments *s, struct segment_place at)
@@ -249,6 +256,7 @@ struct todo {
 static struct todo collect(struct segments *s)
 {
     struct todo t = {.entry = s->entry_dirty, .folder = s->folder_dirty};
+    atomic_store_explicit(&s->unsynced, 0, memory_order_relaxed);
     for (size_t i = 0; i < s->count; i++)
         t.count += s->open[i]->dirty;
     if (t.count > 0)
