@@ -8,8 +8,6 @@
  * data is a new place; a bit goes in the same batch in which its F record is put. */
 #include "fs_internal.h"
 
-#include "../../store/base/crc.h"
-
 #define MUCH_UNSYNCED (8u << 20) /* bytes */
 
 /* ---- records */
@@ -114,7 +112,7 @@ void change_free_chunks(struct change *c, bool committed)
 
 static int check_block(struct fs *fs, const struct chunk *c, int i, const char *bytes)
 {
-    if (crc_unmask(c->crc[i]) == crc32c(bytes, FS_BLOCK))
+    if (c->crc[i] == chunk_block_crc(bytes))
         return 0;
     return fail(STORE_ECORRUPT, "%s/segments/%06llu.seg: block at offset %llu: checksum mismatch",
                 fs->dir, (unsigned long long)c->segment,
@@ -193,7 +191,7 @@ struct chunk chunk_made(struct segment_place at, const char *p)
 {
     struct chunk c = {.segment = at.segment, .place = at.offset, .map = CHUNK_WHOLE};
     for (int i = 0; i < CHUNK_BLOCKS; i++)
-        c.crc[i] = crc_mask(crc32c(p + (size_t)i * FS_BLOCK, FS_BLOCK));
+        c.crc[i] = chunk_block_crc(p + (size_t)i * FS_BLOCK);
     return c;
 }
 

@@ -2,6 +2,7 @@
 #include "chunk_format.h"
 
 #include "../../store/base/coding.h"
+#include "../../store/base/crc.h"
 
 #define VALUE_SIZE (1 + 8 + 8 + 2 + 4 * CHUNK_BLOCKS)
 
@@ -28,6 +29,11 @@ int chunk_decode(struct chunk *c, struct slice in)
     if (c->map == 0 || c->segment == 0 || c->place == 0 || c->place % 4096 != 0)
         return fail(STORE_ECORRUPT, "a chunk's record that names no place");
     return 0;
+}
+
+uint32_t chunk_block_crc(const char *block)
+{
+    return crc_mask(crc32c(block, 4096));
 }
 
 void place_owner_encode(struct place_owner o, struct buf *out)

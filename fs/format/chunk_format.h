@@ -37,6 +37,7 @@ struct place_owner {
 
 void chunk_encode(const struct chunk *c, struct buf *out);
 int chunk_decode(struct chunk *c, struct slice in); /* 0 or STORE_ECORRUPT */
+uint32_t chunk_block_crc(const char *block);        /* as it is stored, of 4096 bytes */
 void place_owner_encode(struct place_owner o, struct buf *out);
 int place_owner_decode(struct place_owner *o, struct slice in); /* 0 or STORE_ECORRUPT */
 
