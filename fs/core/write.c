@@ -92,16 +92,17 @@ static int write_end_of_chunk(struct change *c, const struct node *n, struct ino
     return rc;
 }
 
-/* The next part of a write into the change: chunks, or one block. *done: how many bytes. */
+/* The next part of a write into the change: chunks, or one block; *done: how many bytes. Only the
+ * first may end a run: what the change has of the same chunk already is not what is read. */
 static int write_part(struct change *c, const struct node *n, struct inode *next, uint64_t off,
-                      const char *p, size_t size, size_t *done)
+                      const char *p, size_t size, bool first, size_t *done)
 {
     size_t chunks = count_chunks(p, size, off);
     if (chunks > 0) {
         *done = chunks * FS_CHUNK;
         return write_chunks(c, n, next, off, p, chunks);
     }
-    if (ends_chunk(n, off, size)) {
+    if (first && ends_chunk(n, off, size)) {
         int rc = write_end_of_chunk(c, n, next, off, p, done);
         if (rc != -EAGAIN)
             return rc;
@@ -133,7 +134,7 @@ int data_write(struct fs *fs, struct node *n, const char *p, size_t size, uint64
     change_begin(&c, fs);
     for (size_t done = 0; rc == 0 && done < size;) {
         size_t part;
-        rc = write_part(&c, n, &next, off + done, p + done, size - done, &part);
+        rc = write_part(&c, n, &next, off + done, p + done, size - done, done == 0, &part);
         done += part;
     }
     if (rc == 0)

@@ -106,6 +106,28 @@ START_TEST(a_file_in_which_only_some_blocks_are_there_takes_a_chunk)
 }
 END_TEST
 
+/* The run that a write goes on with is that of earlier writes: where one ends within this one, what
+ * is stored there is old by now. */
+START_TEST(a_write_over_the_end_of_an_earlier_one_is_new_as_a_whole)
+{
+    shadow_write(&one, 0, 2 * FS_BLOCK, 1);
+    shadow_write(&one, FS_BLOCK, 15 * FS_BLOCK, 2);
+    expect_it_stays();
+}
+END_TEST
+
+START_TEST(zeroes_over_the_first_block_of_a_chunk_are_there)
+{
+    static const char zeroes[FS_CHUNK];
+    char p[FS_BLOCK];
+    shadow_write(&one, 0, FS_BLOCK, 1);
+    write_at(one.ino, 0, zeroes, sizeof zeroes);
+    ck_assert_int_eq(fs_read(fs, one.ino, p, sizeof p, 0), FS_BLOCK);
+    for (size_t i = 0; i < sizeof p; i++)
+        ck_assert(p[i] == 0);
+}
+END_TEST
+
 /* ---- sizes and holes */
 
 START_TEST(a_chunk_is_cut_anywhere)
@@ -377,6 +399,8 @@ int main(void)
     tcase_add_loop_test(tc, what_is_written_over_leaves_its_chunk, 0, OVERWRITES);
     tcase_add_test(tc, a_chunk_goes_with_its_last_block);
     tcase_add_test(tc, a_file_in_which_only_some_blocks_are_there_takes_a_chunk);
+    tcase_add_test(tc, a_write_over_the_end_of_an_earlier_one_is_new_as_a_whole);
+    tcase_add_test(tc, zeroes_over_the_first_block_of_a_chunk_are_there);
     tcase_add_loop_test(tc, a_chunk_is_cut_anywhere, 0, 7);
     tcase_add_loop_test(tc, holes_are_made_in_chunks, 0, HOLES);
     tcase_add_test(tc, chunks_are_copied);
