@@ -286,6 +286,8 @@ void store_on_wait(void (*hook)(void));
  * For threads that must stay interruptible. NULL: the thread calls itself. */
 void store_on_slow_call(void (*hook)(void (*call)(void *arg), void *arg));
 void store_about_to_wait(void); /* calls it: for those who wait for locks of their own */
+/* call(arg), by the hook where there is one: for who makes such calls of his own. */
+void store_slow_call(void (*call)(void *arg), void *arg);
 
 /* Reads all tables whole; `report` gets a line for each that cannot be, with file and offset.
  * Returns how many. */

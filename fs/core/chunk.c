@@ -8,8 +8,6 @@
  * data is a new place; a bit goes in the same batch in which its F record is put. */
 #include "fs_internal.h"
 
-#define MUCH_UNSYNCED (8u << 20) /* bytes */
-
 /* ---- records */
 
 int chunk_load(struct fs *fs, uint64_t ino, uint64_t at, struct chunk *out)
@@ -177,8 +175,6 @@ static void note_placed(struct change *c, struct segment_place at, size_t bytes)
 int chunk_append(struct change *c, const char *p, size_t count, struct segment_place *out)
 {
     struct fs *fs = c->fs;
-    if (segments_unsynced(fs->segments) > MUCH_UNSYNCED)
-        store_about_to_wait(); /* the kernel may make us wait for the disk; others shall go on */
     int rc = segments_append(fs->segments, p, count * FS_CHUNK, out);
     if (rc == -ENOSPC && freed_give_back(fs))
         rc = segments_append(fs->segments, p, count * FS_CHUNK, out);

@@ -6,6 +6,8 @@
 
 #include "../format/segment_format.h"
 
+#define MUCH_UNSYNCED (8u << 20) /* bytes */
+
 struct segments *segments_open(struct env *env, const char *dir, const struct segments_options *o)
 {
     struct segments *s = mem_zalloc(sizeof *s);
@@ -158,6 +160,35 @@ static int reserve(struct segments *s, size_t n, struct segment **out, uint64_t 
     }
 }
 
+/* A write, for store_slow_call. */
+struct write_call {
+    struct segments *s;
+    struct env_file *file;
+    const void *p;
+    size_t n;
+    uint64_t off;
+    int rc;
+};
+
+static void call_write(void *arg)
+{
+    struct write_call *c = arg;
+    c->rc = env_pwrite(c->s->env, c->file, c->p, c->n, c->off);
+}
+
+/* Where much is unsynced the kernel makes who writes more wait for the disk: others shall go on. */
+static int write_bytes(struct segments *s, struct segment *g, const void *p, size_t n, uint64_t off)
+{
+    struct write_call c = {s, g->file, p, n, off, 0};
+    if (atomic_load_explicit(&s->unsynced, memory_order_relaxed) <= MUCH_UNSYNCED) {
+        call_write(&c);
+    } else {
+        store_about_to_wait();
+        store_slow_call(call_write, &c);
+    }
+    return c.rc;
+}
+
 int segments_append(struct segments *s, const void *p, size_t n, struct segment_place *out)
 {
     struct segment *g;
@@ -166,7 +197,7 @@ int segments_append(struct segments *s, const void *p, size_t n, struct segment_
     if (rc)
         return rc;
     *out = (struct segment_place){g->number, off};
-    rc = env_pwrite(s->env, g->file, p, n, off);
+    rc = write_bytes(s, g, p, n, off);
     if (rc)
         env_punch(s->env, g->file, off, n); /* whatever of it was written */
     pthread_mutex_lock(&s->mu);
@@ -181,11 +212,6 @@ int segments_append(struct segments *s, const void *p, size_t n, struct segment_
     else
         atomic_fetch_add_explicit(&s->unsynced, n, memory_order_relaxed);
     return rc;
-}
-
-uint64_t segments_unsynced(struct segments *s)
-{
-    return atomic_load_explicit(&s->unsynced, memory_order_relaxed);
 }
 
 void segments_release(struct segments *s, struct segment_place at)

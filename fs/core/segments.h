@@ -38,9 +38,6 @@ uint64_t segments_newest(struct segments *s); /* the last number given */
  * file is *held* until segments_release: until it is known whether somebody needs the place. */
 int segments_append(struct segments *s, const void *p, size_t n, struct segment_place *out);
 void segments_release(struct segments *s, struct segment_place at);
-/* Bytes appended since the last sync began, about: from some point on the kernel makes who writes
- * wait for the disk. */
-uint64_t segments_unsynced(struct segments *s);
 /* Nobody appends to the file any more, and none holds it: whose places are not needed by now never
  * will be. */
 bool segments_is_idle(struct segments *s, uint64_t segment);

@@ -20,3 +20,8 @@ void store_about_to_wait(void)
 {
     about_to_wait();
 }
+
+void store_slow_call(void (*call)(void *arg), void *arg)
+{
+    slow_call(call, arg);
+}
