@@ -368,7 +368,10 @@ START_TEST(what_a_failed_sync_gave_up_is_durable_once_it_was_recovered)
 {
     struct workload w;
     init(&w);
-    w.options.memtable_bytes = 1 << 20; /* so that no flush takes the failure */
+    w.options.memtable_bytes = 1 << 20; /* so that no flush takes the failure, */
+    w.options.l0_compact = 1000;        /* and no compaction */
+    w.options.l0_slow = 2000;
+    w.options.l0_stop = 3000;
     for (int i = 0; i < 20; i++) {
         start(&w);
         uint64_t from = store_last_sequence(w.store) / RECORDS;
