@@ -73,7 +73,7 @@ static bool ends_chunk(const struct node *n, uint64_t off, size_t size)
            n->run_from <= start && !atomic_load_explicit(&n->run_broken, memory_order_relaxed);
 }
 
-/* As write_part, for what ends_chunk says. */
+/* As write_part, for what ends_chunk says. Nothing is done where it stays blocks. */
 static int write_end_of_chunk(struct change *c, const struct node *n, struct inode *next,
                               uint64_t off, const char *p, size_t *done)
 {
@@ -82,30 +82,23 @@ static int write_end_of_chunk(struct change *c, const struct node *n, struct ino
     char *whole = mem_alloc(FS_CHUNK);
     ssize_t got = data_read(c->fs, n, whole, before, start);
     int rc = got < 0 ? (int)got : 0;
-    *done = FS_CHUNK - before;
-    memcpy(whole + before, p, *done);
-    if (rc == 0 && ((size_t)got < before || is_zero(whole, FS_CHUNK)))
-        rc = -EAGAIN;
-    if (rc == 0)
+    memcpy(whole + before, p, FS_CHUNK - before);
+    if (got == (ssize_t)before && !is_zero(whole, FS_CHUNK)) {
+        *done = FS_CHUNK - before;
         rc = write_chunks(c, n, next, start, whole, 1);
+    }
     free(whole);
     return rc;
 }
 
-/* The next part of a write into the change: chunks, or one block; *done: how many bytes. Only the
- * first may end a run: what the change has of the same chunk already is not what is read. */
+/* The next part of a write into the change: chunks, or one block; *done: how many bytes. */
 static int write_part(struct change *c, const struct node *n, struct inode *next, uint64_t off,
-                      const char *p, size_t size, bool first, size_t *done)
+                      const char *p, size_t size, size_t *done)
 {
     size_t chunks = count_chunks(p, size, off);
     if (chunks > 0) {
         *done = chunks * FS_CHUNK;
         return write_chunks(c, n, next, off, p, chunks);
-    }
-    if (first && ends_chunk(n, off, size)) {
-        int rc = write_end_of_chunk(c, n, next, off, p, done);
-        if (rc != -EAGAIN)
-            return rc;
     }
     uint64_t at = off & ~(uint64_t)(FS_BLOCK - 1);
     size_t from = (size_t)(off - at), room = FS_BLOCK - from;
@@ -116,8 +109,8 @@ static int write_part(struct change *c, const struct node *n, struct inode *next
 /* Notes that [off, end) was written. op held exclusively. */
 static void note_run(struct node *n, uint64_t off, uint64_t end)
 {
-    bool synced = atomic_exchange_explicit(&n->run_broken, false, memory_order_relaxed);
-    if (synced || off != n->run_to)
+    bool broken = atomic_exchange_explicit(&n->run_broken, false, memory_order_relaxed);
+    if (broken || off != n->run_to)
         n->run_from = off;
     n->run_to = end;
 }
@@ -132,11 +125,11 @@ int data_write(struct fs *fs, struct node *n, const char *p, size_t size, uint64
         return rc;
     struct inode next = node_next(n);
     change_begin(&c, fs);
-    for (size_t done = 0; rc == 0 && done < size;) {
-        size_t part;
-        rc = write_part(&c, n, &next, off + done, p + done, size - done, done == 0, &part);
-        done += part;
-    }
+    size_t done = 0, part;
+    if (ends_chunk(n, off, size)) /* only the first part: it reads what is stored by now */
+        rc = write_end_of_chunk(&c, n, &next, off, p, &done);
+    for (; rc == 0 && done < size; done += part)
+        rc = write_part(&c, n, &next, off + done, p + done, size - done, &part);
     if (rc == 0)
         rc = xattr_put_no_capability(&c, n);
     if (rc) {
