@@ -305,16 +305,6 @@ static struct store_writer *finish_group(struct store *s, struct group *g, int s
     return done;
 }
 
-/* mu NOT held. */
-static void wake_done(struct store_writer *w)
-{
-    while (w) {
-        struct store_writer *next = w->next;
-        wake_writer(&w->state, WRITER_DONE);
-        w = next;
-    }
-}
-
 /* Whether the leader's batch is taken at all: -ENOSPC where the disk was full and still is. mu held
  * at entry and exit, let go of meanwhile. */
 static int admit(struct store *s, const struct store_writer *leader)
@@ -365,7 +355,7 @@ static void lead(struct store *s, struct store_writer *leader)
     }
     struct store_writer *done = finish_group(s, &g, rc, before);
     pthread_mutex_unlock(&s->mu);
-    wake_done(done);
+    sync_tell(done);
 }
 
 int store_wait(struct store *s, struct store_writer *w)

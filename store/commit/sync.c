@@ -112,7 +112,7 @@ static void note_gathering(struct store *s)
 }
 
 /* Ends the wait of everyone whom `upto` covers (with an error: of all): they are put into *ended,
- * for tell_all. Hands the lead to the first sleeper who is left; if only such are left who have a
+ * for sync_tell. Hands the lead to the first sleeper who is left; if only such are left who have a
  * function to be called the caller leads on, and true is returned. mu held. */
 static bool release(struct store *s, uint64_t upto, int error, struct store_writer **ended)
 {
@@ -147,8 +147,7 @@ static bool release(struct store *s, uint64_t upto, int error, struct store_writ
     return y->first && !heir;
 }
 
-/* mu NOT held: those who wake want it next, and to wake one costs a system call. */
-static void tell_all(struct store_writer *w)
+void sync_tell(struct store_writer *w)
 {
     while (w) {
         struct store_writer *next = w->next;
@@ -321,7 +320,7 @@ static bool lead_round(struct store *s, bool may_gather)
         rc = run_round(s, &upto);
     bool more = release(s, upto, rc, &ended);
     pthread_mutex_unlock(&s->mu);
-    tell_all(ended);
+    sync_tell(ended);
     return more;
 }
 
