@@ -18,8 +18,9 @@
 #include <errno.h>
 
 #include "freed.h"
+#include "pause.h"
 
-#define WAIT_MS 1000 /* what is freed is gathered for so long */
+#define GATHER_SECONDS 1 /* what is freed is gathered for so long */
 
 struct freed {
     pthread_t thread;
@@ -264,14 +265,6 @@ void freed_note(struct fs *fs)
 
 /* ---- the thread */
 
-static struct timespec in_ms(int ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    return t;
-}
-
 static void *run(void *arg)
 {
     struct fs *fs = arg;
@@ -280,7 +273,7 @@ static void *run(void *arg)
     store_snapshot_release(fs->store, f->at_open);
     pthread_mutex_lock(&f->mu);
     while (!f->stop) {
-        struct timespec until = in_ms(WAIT_MS);
+        struct timespec until = pause_end(GATHER_SECONDS);
         if (!f->pending) {
             pthread_cond_wait(&f->work, &f->mu);
             continue;
@@ -348,13 +341,9 @@ static void freed_free(struct fs *fs)
 int freed_start(struct fs *fs)
 {
     struct freed *f = fs->freed = mem_zalloc(sizeof *f);
-    pthread_condattr_t attr;
     pthread_mutex_init(&f->mu, NULL);
     pthread_mutex_init(&f->pass_mu, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&f->work, &attr);
-    pthread_condattr_destroy(&attr);
+    pause_init(&f->work);
     int rc = number_segments(fs);
     f->pending = true;
     if (rc == 0 && !fs->options.only_read_segments) {

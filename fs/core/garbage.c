@@ -6,10 +6,11 @@
 #include <errno.h>
 
 #include "fs_internal.h"
+#include "pause.h"
 
-#define SMALL_BLOCKS 16 /* a file of so many at the most is deleted with others, */
-#define SMALL_FILES 64  /* ... so many in a batch, */
-#define GATHER_MS 20    /* ... for which is waited so long */
+#define SMALL_BLOCKS 16     /* a file of so many at the most is deleted with others, */
+#define SMALL_FILES 64      /* ... so many in a batch, */
+#define GATHER_SECONDS 0.02 /* ... for which is waited so long */
 
 struct leftover {
     uint64_t ino, end;
@@ -174,13 +175,7 @@ static size_t take_some(struct garbage *g, struct leftover *some)
  * CPU than the removing, and write a batch for each. mu held, let go of meanwhile. */
 static void gather(struct garbage *g)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += GATHER_MS * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    struct timespec until = pause_end(GATHER_SECONDS);
     while (g->count < SMALL_FILES && !g->stop)
         if (pthread_cond_timedwait(&g->work, &g->mu, &until) == ETIMEDOUT)
             break;
@@ -250,12 +245,8 @@ static int take_over(struct fs *fs)
 int garbage_start(struct fs *fs)
 {
     struct garbage *g = mem_zalloc(sizeof *g);
-    pthread_condattr_t attr;
     pthread_mutex_init(&g->mu, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&g->work, &attr);
-    pthread_condattr_destroy(&attr);
+    pause_init(&g->work);
     fs->garbage = g;
     int rc = fs->options.read_only ? 0 : take_over(fs);
     if (rc == 0) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "fs_internal.h"
+#include "pause.h"
 
 struct commit_timer {
     pthread_t thread;
@@ -12,19 +13,6 @@ struct commit_timer {
     bool stop;  /* guarded by mu */
     bool hurry; /* access times are not to wait for the interval's end; guarded by mu */
 };
-
-static struct timespec deadline(double seconds)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += (time_t)seconds;
-    t.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000;
-    }
-    return t;
-}
 
 /* mu held; it is let go meanwhile. */
 static void store_access_times(struct fs *fs)
@@ -42,7 +30,7 @@ static void *run(void *arg)
     bool told = false;
     pthread_mutex_lock(&t->mu);
     while (!t->stop) {
-        struct timespec until = deadline(fs->options.commit_seconds);
+        struct timespec until = pause_end(fs->options.commit_seconds);
         while (!t->stop &&
                (t->hurry || pthread_cond_timedwait(&t->wake, &t->mu, &until) != ETIMEDOUT))
             if (t->hurry)
@@ -62,12 +50,8 @@ static void *run(void *arg)
 int timer_start(struct fs *fs)
 {
     struct commit_timer *t = mem_zalloc(sizeof *t);
-    pthread_condattr_t attr;
     pthread_mutex_init(&t->mu, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&t->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    pause_init(&t->wake);
     fs->timer = t;
     int rc = pthread_create(&t->thread, NULL, run, fs);
     if (rc == 0)
