@@ -112,9 +112,11 @@ static int check_block(struct fs *fs, const struct chunk *c, int i, const char *
 {
     if (c->crc[i] == chunk_block_crc(bytes))
         return 0;
-    return fail(STORE_ECORRUPT, "%s/segments/%06llu.seg: block at offset %llu: checksum mismatch",
-                fs->dir, (unsigned long long)c->segment,
-                (unsigned long long)c->place + (unsigned long long)i * FS_BLOCK);
+    char *path = segments_path(fs->segments, c->segment);
+    int rc = fail(STORE_ECORRUPT, "%s: block at offset %llu: checksum mismatch", path,
+                  (unsigned long long)c->place + (unsigned long long)i * FS_BLOCK);
+    free(path);
+    return rc;
 }
 
 /* Blocks [first, first + count) of the chunk, all of which are there. */
@@ -230,8 +232,9 @@ static int check_beside(void *arg, struct slice key, struct slice value)
     if (key.data[0] != KEY_EXTENT || get_be64(key.data + 9) % FS_BLOCK == 0)
         return 0;
     int rc = chunk_decode(&c, value);
-    bool new = rc == 0 && c.segment == fs->put_last.segment &&c.place == fs->put_last.offset;
-    return new ? check_chunk(fs, &c) : rc;
+    if (rc || c.segment != fs->put_last.segment || c.place != fs->put_last.offset)
+        return rc;
+    return check_chunk(fs, &c);
 }
 
 struct store_beside chunk_beside(struct fs *fs)

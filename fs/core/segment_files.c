@@ -5,7 +5,7 @@
 
 #include "../format/segment_format.h"
 
-char *segment_path(const struct segments *s, uint64_t number)
+char *segments_path(const struct segments *s, uint64_t number)
 {
     return mem_printf("%s/%06llu.seg", s->dir, (unsigned long long)number);
 }
@@ -93,26 +93,29 @@ struct segment *segment_add(struct segments *s, uint64_t number, struct env_file
     return g;
 }
 
-static int read_whole(struct segments *s, const char *path, struct env_file *file, void *p,
-                      size_t n, uint64_t off)
+int segment_read(struct segments *s, uint64_t number, struct env_file *file, void *p, size_t n,
+                 uint64_t off)
 {
     ssize_t got = env_pread(s->env, file, p, n, off);
     if (got < 0)
         return (int)got;
-    return (size_t)got == n ? 0
-                            : fail(STORE_ECORRUPT, "%s: it ends before offset %llu", path,
-                                   (unsigned long long)(off + n));
+    if ((size_t)got == n)
+        return 0;
+    char *path = segments_path(s, number);
+    fail(STORE_ECORRUPT, "%s: it ends before offset %llu", path, (unsigned long long)(off + n));
+    free(path);
+    return STORE_ECORRUPT;
 }
 
 /* Opens what an earlier mount wrote. */
 static int open_old(struct segments *s, uint64_t number, struct env_file **out)
 {
-    char *path = segment_path(s, number), header[SEGMENT_HEADER];
+    char *path = segments_path(s, number), header[SEGMENT_HEADER];
     int rc = env_open(s->env, path, s->options.read_only ? ENV_READ : ENV_WRITE, out);
     if (rc == -ENOENT)
         rc = fail(STORE_ECORRUPT, "%s: missing", path);
     if (rc == 0) {
-        rc = read_whole(s, path, *out, header, sizeof header, 0);
+        rc = segment_read(s, number, *out, header, sizeof header, 0);
         if (rc == 0)
             rc = segment_header_check(path, number, header);
         if (rc)

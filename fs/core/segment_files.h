@@ -39,7 +39,9 @@ struct segments {
     int failed;                    /* a sync did; guarded by sync_mu */
 };
 
-char *segment_path(const struct segments *s, uint64_t number); /* free() it */
+/* n bytes at off: 0, STORE_ECORRUPT where it has not as many, or the disk's error. */
+int segment_read(struct segments *s, uint64_t number, struct env_file *file, void *p, size_t n,
+                 uint64_t off);
 
 /* With a reference: 0; STORE_ECORRUPT where it is missing or damaged; or the disk's error. */
 int segment_get(struct segments *s, uint64_t number, struct segment **out);

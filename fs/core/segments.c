@@ -89,7 +89,7 @@ static int make_folder(struct segments *s)
 
 static int make_file(struct segments *s, uint64_t number, struct env_file **out)
 {
-    char *path = segment_path(s, number), header[SEGMENT_HEADER];
+    char *path = segments_path(s, number), header[SEGMENT_HEADER];
     segment_header_encode(number, header);
     int rc = env_open(s->env, path, ENV_WRITE | ENV_CREATE | ENV_TRUNCATE, out);
     if (rc == 0)
@@ -233,7 +233,7 @@ bool segments_is_idle(struct segments *s, uint64_t segment)
 
 bool segments_exists(struct segments *s, uint64_t segment)
 {
-    char *path = segment_path(s, segment);
+    char *path = segments_path(s, segment);
     bool yes = env_exists(s->env, path);
     free(path);
     return yes;
@@ -259,14 +259,9 @@ int segments_read(struct segments *s, struct segment_place at, void *p, size_t n
     int rc = segment_get(s, at.segment, &g);
     if (rc)
         return rc;
-    ssize_t got = env_pread(s->env, g->file, p, n, at.offset);
+    rc = segment_read(s, at.segment, g->file, p, n, at.offset);
     segment_unuse(s, g);
-    if (got < 0)
-        return (int)got;
-    return (size_t)got == n
-               ? 0
-               : fail(STORE_ECORRUPT, "%s/%06llu.seg: it ends before offset %llu", s->dir,
-                      (unsigned long long)at.segment, (unsigned long long)(at.offset + n));
+    return rc;
 }
 
 /* ---- syncing */
@@ -393,7 +388,7 @@ int segments_remove(struct segments *s, uint64_t segment)
     if (g && !out)
         return -EBUSY; /* it is synced just now: later */
     segment_close(s, out);
-    char *path = segment_path(s, segment);
+    char *path = segments_path(s, segment);
     int rc = env_unlink(s->env, path);
     free(path);
     if (rc == 0) { /* some disks have its space until the folder is written */

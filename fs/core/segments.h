@@ -31,7 +31,8 @@ void segments_close(struct segments *s);
 int segments_list(struct segments *s, void (*fn)(void *arg, uint64_t segment), void *arg);
 /* New files get numbers above this one. Before the first append. */
 void segments_number_from(struct segments *s, uint64_t number);
-uint64_t segments_newest(struct segments *s); /* the last number given */
+uint64_t segments_newest(struct segments *s);                    /* the last number given */
+char *segments_path(const struct segments *s, uint64_t segment); /* of the file; free() it */
 
 /* Appends n bytes, a multiple of 4096. They are in the kernel's hands then (they survive the end of
  * the process), and durable after segments_sync. On an error nothing of it is kept; -ENOSPC. The
