@@ -21,6 +21,25 @@ int chunk_load(struct fs *fs, uint64_t ino, uint64_t at, struct chunk *out)
     return rc;
 }
 
+int place_load(struct fs *fs, struct segment_place at, struct place_owner *out)
+{
+    struct fs_key key = key_place(at.segment, at.offset);
+    struct buf value = BUF_INIT;
+    int rc = store_get(fs->store, NULL, key_slice(&key), &value);
+    if (rc == 0)
+        rc = place_owner_decode(out, buf_slice(&value));
+    buf_free(&value);
+    return rc;
+}
+
+int place_chunk(struct fs *fs, struct segment_place at, struct place_owner o, struct chunk *out)
+{
+    int rc = chunk_load(fs, o.ino, o.offset, out);
+    if (rc == 0 && (out->segment != at.segment || out->place != at.offset))
+        return -ENOENT;
+    return rc;
+}
+
 static struct chunk_edit *edit_of(struct change *c, uint64_t ino, uint64_t at)
 {
     for (size_t i = c->chunk_count; i-- > 0;)

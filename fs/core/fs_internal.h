@@ -294,6 +294,10 @@ int data_write(struct fs *fs, struct node *n, const char *p, size_t size, uint64
 
 /* The stored record of the chunk at `at`: 0, -ENOENT, or an error. */
 int chunk_load(struct fs *fs, uint64_t ino, uint64_t at, struct chunk *out);
+/* Whose the place is by its record: 0, -ENOENT, or an error. */
+int place_load(struct fs *fs, struct segment_place at, struct place_owner *out);
+/* The chunk of that owner, if it has the place: 0, -ENOENT, or an error. */
+int place_chunk(struct fs *fs, struct segment_place at, struct place_owner o, struct chunk *out);
 /* The chunk as the change leaves it, to be changed: *out holds until the next call for the change.
  * Without bits in its map there is none. */
 int change_chunk(struct change *c, uint64_t ino, uint64_t at, struct chunk **out);

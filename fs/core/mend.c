@@ -28,18 +28,6 @@ static int commit_if_full(struct mending *m)
     return store_batch_count(&m->c.batch) < FS_BATCH_KEYS ? 0 : commit(m);
 }
 
-static bool is_owner(struct fs *fs, const struct chunk *c, struct place_owner who)
-{
-    struct fs_key key = key_place(c->segment, c->place);
-    struct place_owner o;
-    struct buf value = BUF_INIT;
-    bool yes = store_get(fs->store, NULL, key_slice(&key), &value) == 0 &&
-               place_owner_decode(&o, buf_slice(&value)) == 0 && o.ino == who.ino &&
-               o.offset == who.offset;
-    buf_free(&value);
-    return yes;
-}
-
 /* An old record that a repair brought back must not take blocks from the chunk; those that are not
  * its own stay freed. */
 static int mend_freed(struct mending *m, const struct chunk *c)
@@ -65,11 +53,12 @@ static int mend_freed(struct mending *m, const struct chunk *c)
 /* The chunk of this record has its place. */
 static int mend_chunk(struct mending *m, struct slice key, struct slice value)
 {
-    struct place_owner who = {get_be64(key.data + 1), get_be64(key.data + 9) - 1};
+    struct place_owner who = {get_be64(key.data + 1), get_be64(key.data + 9) - 1}, said;
     struct chunk c;
     if (chunk_decode(&c, value))
         return 0; /* fs_check says so */
-    if (!is_owner(m->fs, &c, who)) {
+    struct segment_place at = {c.segment, c.place};
+    if (place_load(m->fs, at, &said) || said.ino != who.ino || said.offset != who.offset) {
         buf_clear(&m->c.value);
         place_owner_encode(who, &m->c.value);
         change_put(&m->c, key_place(c.segment, c.place), buf_slice(&m->c.value));
@@ -81,18 +70,16 @@ static int mend_chunk(struct mending *m, struct slice key, struct slice value)
 /* A place that no chunk has is freed. */
 static int mend_place(struct mending *m, struct slice key, struct slice value)
 {
-    uint64_t segment = key_segment(key), place = key_place_of(key);
+    struct segment_place at = {key_segment(key), key_place_of(key)};
     struct place_owner o;
     struct chunk c;
-    if (place == 0)
+    if (at.offset == 0)
         return 0;
-    int rc = place_owner_decode(&o, value) ? -ENOENT : chunk_load(m->fs, o.ino, o.offset, &c);
-    if (rc == 0 && c.segment == segment && c.place == place)
-        return 0;
-    if (rc && rc != -ENOENT)
+    int rc = place_owner_decode(&o, value) ? -ENOENT : place_chunk(m->fs, at, o, &c);
+    if (rc != -ENOENT)
         return rc;
-    change_delete(&m->c, key_place(segment, place));
-    change_put(&m->c, key_freed(segment, place, CHUNK_WHOLE), slice_of(NULL, 0));
+    change_delete(&m->c, key_place(at.segment, at.offset));
+    change_put(&m->c, key_freed(at.segment, at.offset, CHUNK_WHOLE), slice_of(NULL, 0));
     return commit_if_full(m);
 }
 

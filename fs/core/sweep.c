@@ -2,11 +2,13 @@
  * does not know, marks of files that are not there (freed.h). */
 #include "freed.h"
 
+#include "../format/segment_format.h"
+
 /* Gives back what lies between the places that were in use when the store was opened. */
 static int sweep_segment(struct fs *fs, const struct store_snapshot *at_open, uint64_t segment)
 {
     struct fs_key first = key_place(segment, 1);
-    uint64_t end = FS_BLOCK, size; /* behind its header */
+    uint64_t end = SEGMENT_HEADER, size;
     int rc = segments_size(fs->segments, segment, &size);
     if (rc)
         return rc;
