@@ -207,7 +207,7 @@ clang: ## Build all with clang
 
 bench-mount: ## Time skeinfs beside ext4, XFS, bindfs and an empty FUSE filesystem (root; see mount-tests/bench/bench.sh)
 	@sh .ci/install-packages $(DEPS_BENCH_MOUNT)
-	@$(MAKE) --no-print-directory all $(BUILD)/mount-tests/bench/ops $(BUILD)/mount-tests/bench/maildir $(BUILD)/mount-tests/bench/null_fs
+	@$(MAKE) --no-print-directory all $(addprefix $(BUILD)/mount-tests/bench/,ops maildir beside_stream null_fs)
 	@BUILD=$(BUILD) bash mount-tests/bench/bench.sh
 
 bench-store: ## Time the store beside LevelDB and RocksDB (short: ROUNDS=1 NUM=50000 ONLY=read; see store/bench/README.md)

@@ -1,4 +1,5 @@
-/* The inside of segments.c: the files that are open (segment_files.c). Only these two include it.
+/* The inside of segments.c: the files that are open (segment_files.c). Only they and
+ * segment_pace.c include it.
  *
  * Files stay open for a while: `open` has them in the order of their numbers, at most
  * SEGMENTS_MOST_OPEN (and those in use). Locks: grow_mu, for whoever makes a new file; sync_mu, for
@@ -17,10 +18,11 @@
 struct segment {
     uint64_t number;
     struct env_file *file;
-    unsigned refs; /* guarded by mu, as what follows */
-    uint64_t end;  /* of the active one: where the next append goes */
-    bool dirty;    /* it has bytes that no sync has covered yet */
-    uint64_t used; /* when it was last: the count of uses */
+    unsigned refs;  /* guarded by mu, as what follows */
+    uint64_t end;   /* of the active one: where the next append goes */
+    uint64_t begun; /* what is before it is on its way to the disk */
+    bool dirty;     /* it has bytes that no sync has covered yet */
+    uint64_t used;  /* when it was last: the count of uses */
 };
 
 struct segments {
@@ -37,6 +39,8 @@ struct segments {
     bool folder_dirty;      /* the folder itself is new */
     atomic_uint_fast64_t unsynced; /* bytes appended since the last sync began */
     int failed;                    /* a sync did; guarded by sync_mu */
+    atomic_uint_fast64_t asked_ns; /* when a sync was asked for last, */
+    atomic_bool often;             /* ... and that was soon after the one before */
 };
 
 /* n bytes at off: 0, STORE_ECORRUPT where it has not as many, or the disk's error. */
@@ -56,5 +60,10 @@ struct segment *segment_add(struct segments *s, uint64_t number, struct env_file
 struct segment *segment_take_out(struct segments *s, struct segment *g);
 
 void segment_close(struct segments *s, struct segment *g); /* NULL is allowed */
+
+/* segment_pace.c. No lock held. */
+void segment_pace_asked(struct segments *s); /* somebody wants a sync */
+/* What is before `end` was appended to g, which has a reference. May wait for the disk. */
+void segment_pace(struct segments *s, struct segment *g, uint64_t end);
 
 #endif

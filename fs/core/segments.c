@@ -207,11 +207,13 @@ int segments_append(struct segments *s, const void *p, size_t n, struct segment_
         g->end = off; /* the next one takes the place */
     g->dirty = true;
     pthread_mutex_unlock(&s->mu);
-    if (rc)
+    if (rc) {
         segment_unuse(s, g);
-    else
-        atomic_fetch_add_explicit(&s->unsynced, n, memory_order_relaxed);
-    return rc;
+        return rc;
+    }
+    atomic_fetch_add_explicit(&s->unsynced, n, memory_order_relaxed);
+    segment_pace(s, g, off + n);
+    return 0;
 }
 
 void segments_release(struct segments *s, struct segment_place at)
@@ -323,6 +325,7 @@ static int note_failure(struct segments *s, int rc)
 
 int segments_sync(struct segments *s)
 {
+    segment_pace_asked(s);
     pthread_mutex_lock(&s->sync_mu);
     int rc = failed_before(s);
     if (rc == 0) {

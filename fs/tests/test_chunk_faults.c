@@ -9,6 +9,8 @@
 #include "../format/segment_format.h"
 #include "chunk_fixture.h"
 
+#define MIB ((size_t)1 << 20)
+
 /* ---- failing disks */
 
 static bool wrote_beside;
@@ -41,6 +43,33 @@ START_TEST(what_recovery_finds_in_the_cache_alone_becomes_durable)
     fs_close(fs);
     env_sim_survive(disk, SIM_LOSE_ALL, 0);
     fixture_open();
+    shadow_find(&one);
+    shadow_expect(&one);
+}
+END_TEST
+
+/* Where syncs come often an append waits for bytes on their way; what it is told then no sync of
+ * the file would hear. */
+START_TEST(what_an_append_hears_of_lost_bytes_is_no_secret)
+{
+    static char p[4 << 20];
+    memset(p, 'p', sizeof p);
+    shadow_write(&one, 0, FS_CHUNK, 1);
+    ck_assert_int_eq(fs_sync_all(fs), 0);
+    shadow_write(&one, FS_CHUNK, FS_CHUNK, 2);
+    ck_assert_int_eq(fs_sync_all(fs), 0);
+    shadow_write(&one, 2 * FS_CHUNK, FS_CHUNK, 3);
+    env_sim_fail(disk, SIM_AWAIT_WRITTEN, 1, -EIO, SIM_DONE_NOTHING);
+    uint64_t other = make_file(FS_ROOT, "other");
+    for (size_t at = 0; at < sizeof p; at += MIB)
+        write_at(other, at, p + at, MIB);
+    ck_assert(env_sim_failed(disk));
+    ck_assert_int_eq(fs_sync_all(fs), -EIO);
+    ck_assert_int_eq(fs_sync_all(fs), -EIO);
+    shadow_expect(&one); /* the kernel has it still */
+    fs_close(fs);
+    env_sim_restart(disk);
+    fixture_open(); /* recovery writes anew what it finds */
     shadow_find(&one);
     shadow_expect(&one);
 }
@@ -265,6 +294,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, chunks_setup, chunks_teardown);
     tcase_add_test(tc, what_recovery_finds_in_the_cache_alone_becomes_durable);
+    tcase_add_test(tc, what_an_append_hears_of_lost_bytes_is_no_secret);
     tcase_add_test(tc, a_full_disk_refuses_and_loses_nothing);
     tcase_add_test(tc, a_full_disk_gives_back_what_is_free);
     tcase_add_test(tc, a_flipped_byte_is_found_and_the_rest_is_readable);

@@ -40,6 +40,9 @@ struct env_ops {
     int (*punch)(struct env *, struct env_file *, uint64_t off, uint64_t len);
     int (*allocate)(struct env *, struct env_file *, uint64_t len);
     int (*sync)(struct env *, struct env_file *);
+    /* both, or none (NULL) */
+    int (*write_out)(struct env *, struct env_file *, uint64_t off, uint64_t len);
+    int (*await_written)(struct env *, struct env_file *, uint64_t off, uint64_t len);
     int (*size)(struct env *, struct env_file *, uint64_t *size);
     int (*rename)(struct env *, const char *from, const char *to);
     int (*unlink)(struct env *, const char *path);
@@ -105,6 +108,18 @@ static inline int env_allocate(struct env *e, struct env_file *f, uint64_t len)
 static inline int env_sync(struct env *e, struct env_file *f)
 {
     return e->ops->sync(e, f);
+}
+/* Begins to write the range to the disk, so that env_sync has less left to do; does not wait for
+ * that, and makes nothing durable. */
+static inline int env_write_out(struct env *e, struct env_file *f, uint64_t off, uint64_t len)
+{
+    return e->ops->write_out ? e->ops->write_out(e, f, off, len) : 0;
+}
+/* Waits until the disk has taken what env_write_out began of the range; nothing is durable by that
+ * either. A failure counts as one of env_sync, which may not tell of it any more. */
+static inline int env_await_written(struct env *e, struct env_file *f, uint64_t off, uint64_t len)
+{
+    return e->ops->await_written ? e->ops->await_written(e, f, off, len) : 0;
 }
 static inline int env_size(struct env *e, struct env_file *f, uint64_t *size)
 {

@@ -34,11 +34,12 @@ struct fate {
 static void note(struct env_sim *s, enum sim_call call, const char *path, uint64_t off,
                  uint64_t len, int result)
 {
-    if (!s->tracing || !sim_is_numbered(call))
+    bool numbered = sim_is_numbered(call);
+    if (!s->tracing || !(numbered || call == SIM_WRITE_OUT || call == SIM_AWAIT_WRITTEN))
         return;
     s->trace = mem_realloc(s->trace, (s->trace_count + 1) * sizeof *s->trace);
     s->trace[s->trace_count++] = (struct sim_traced){.call = call,
-                                                     .number = s->counts[SIM_ANY],
+                                                     .number = numbered ? s->counts[SIM_ANY] : 0,
                                                      .path = strdup(path),
                                                      .off = off,
                                                      .len = len,
@@ -362,6 +363,24 @@ static int sim_sync_file(struct env *e, struct env_file *f)
     return sync_inode(sim_of(e), SIM_SYNC, f->inode, f->path);
 }
 
+/* Nothing that a power cut would have to keep. */
+static int sim_write_out(struct env *e, struct env_file *f, uint64_t off, uint64_t len)
+{
+    struct env_sim *s = sim_of(e);
+    struct fate fate = begin(s, SIM_WRITE_OUT, f->path, off, len);
+    return end(s, fate.error);
+}
+
+static int sim_await_written(struct env *e, struct env_file *f, uint64_t off, uint64_t len)
+{
+    struct env_sim *s = sim_of(e);
+    struct fate fate = begin(s, SIM_AWAIT_WRITTEN, f->path, off, len);
+    if (fate.error && !s->cut)
+        sim_settle(f->inode, fate.damage == SIM_DONE_NOTHING ? SIM_LOSE_ALL : SIM_RANDOM,
+                   &s->random);
+    return end(s, fate.error);
+}
+
 static int sim_size(struct env *e, struct env_file *f, uint64_t *size)
 {
     struct env_sim *s = sim_of(e);
@@ -544,6 +563,8 @@ const struct env_ops sim_ops = {
     .punch = sim_punch,
     .allocate = sim_allocate,
     .sync = sim_sync_file,
+    .write_out = sim_write_out,
+    .await_written = sim_await_written,
     .size = sim_size,
     .rename = sim_rename,
     .unlink = sim_unlink,

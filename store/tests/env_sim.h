@@ -32,6 +32,8 @@ enum sim_call {
     SIM_LIST,
     SIM_LOCK,
     SIM_WINDOW, /* those of SIM_WRITE that went through a window */
+    SIM_WRITE_OUT,
+    SIM_AWAIT_WRITTEN, /* fails as SIM_SYNC does */
     SIM_CALLS
 };
 

@@ -6,8 +6,9 @@
 #include "../base/error.h"
 
 static const char *const call_names[SIM_CALLS] = {
-    "any",   "create",   "write", "truncate", "punch", "sync", "rename", "unlink",
-    "mkdir", "sync_dir", "open",  "read",     "list",  "lock", "window"};
+    "any",    "create", "write",  "truncate",  "punch",        "sync",
+    "rename", "unlink", "mkdir",  "sync_dir",  "open",         "read",
+    "list",   "lock",   "window", "write_out", "await_written"};
 
 const char *env_sim_call_name(enum sim_call call)
 {

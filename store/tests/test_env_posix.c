@@ -104,6 +104,26 @@ START_TEST(truncate_cuts_and_extends_with_zeroes)
 }
 END_TEST
 
+START_TEST(a_range_is_written_out_and_stays_what_it_is)
+{
+    char p[8192];
+    memset(p, 'x', sizeof p);
+    struct env_file *f = open_file("f", ENV_WRITE | ENV_CREATE);
+    ck_assert_int_eq(env_pwrite(env, f, p, sizeof p, 0), 0);
+    ck_assert_int_eq(env_write_out(env, f, 0, 4096), 0);
+    ck_assert_int_eq(env_await_written(env, f, 0, 4096), 0);
+    ck_assert_int_eq(env_write_out(env, f, 4096, 1 << 20), 0); /* behind the end, too */
+    ck_assert_int_eq(env_await_written(env, f, 0, 1 << 20), 0);
+    ck_assert_int_eq(env_sync(env, f), 0);
+    ck_assert_int_eq(env_pread(env, f, p, sizeof p, 0), sizeof p);
+    ck_assert(p[0] == 'x' && p[sizeof p - 1] == 'x');
+    env_close(env, f);
+    f = open_file("f", ENV_READ);
+    ck_assert_int_eq(env_write_out(env, f, 0, 4096), 0);
+    env_close(env, f);
+}
+END_TEST
+
 START_TEST(a_punched_range_reads_as_zeroes_and_the_size_stays)
 {
     enum { N = 64 << 10 };
@@ -367,6 +387,7 @@ int main(void)
     tcase_add_test(tc, what_was_written_is_read_and_a_read_is_short_only_at_the_end);
     tcase_add_test(tc, open_creates_and_empties_only_where_told);
     tcase_add_test(tc, truncate_cuts_and_extends_with_zeroes);
+    tcase_add_test(tc, a_range_is_written_out_and_stays_what_it_is);
     tcase_add_test(tc, a_punched_range_reads_as_zeroes_and_the_size_stays);
     tcase_add_test(tc, a_write_that_stops_half_way_is_an_error);
     tcase_add_test(tc, no_descriptor_survives_exec);
