@@ -116,9 +116,9 @@ bool change_put_chunks(struct change *c)
 void change_free_chunks(struct change *c, bool committed)
 {
     const struct placed *p = c->placed;
-    for (size_t i = 0; i < c->placed_count; i++) {
+    for (size_t i = c->placed_count; i-- > 0;) {
         if (!committed)
-            segments_punch(c->fs->segments, p[i].at, p[i].bytes);
+            segments_take_back(c->fs->segments, p[i].at, p[i].bytes);
         segments_release(c->fs->segments, p[i].at);
     }
     free(c->placed);
@@ -197,7 +197,7 @@ int chunk_append(struct change *c, const char *p, size_t count, struct segment_p
 {
     struct fs *fs = c->fs;
     int rc = segments_append(fs->segments, p, count * FS_CHUNK, out);
-    if (rc == -ENOSPC && freed_give_back(fs))
+    if ((rc == -ENOSPC || rc == -EDQUOT) && freed_give_back(fs))
         rc = segments_append(fs->segments, p, count * FS_CHUNK, out);
     if (rc == 0)
         note_placed(c, *out, count * FS_CHUNK);

@@ -28,6 +28,7 @@ struct freed {
     pthread_cond_t work;
     bool pending;                   /* there may be F records; guarded by mu */
     bool stop;                      /* guarded by mu */
+    uint64_t given;                 /* passes that gave something back; guarded by mu */
     pthread_mutex_t pass_mu;        /* one pass at a time */
     bool told;                      /* that the last pass failed; guarded by pass_mu */
     uint64_t first;                 /* files that this open begins have higher numbers */
@@ -151,9 +152,13 @@ static int take_freed(struct holes *h, struct slice key)
     uint16_t map = key_freed_map(key);
     int rc = 0;
     if (segment != h->segment) {
+        uint64_t size;
         rc = finish_segment(h);
         h->segment = segment;
-        h->there = segments_exists(h->fs->segments, segment);
+        int usable = segments_size(h->fs->segments, segment, &size);
+        h->there = usable == 0;
+        if (rc == 0 && usable != STORE_ECORRUPT) /* damaged: it goes as a whole, once it is empty */
+            rc = usable;
     } else if (h->count == FS_BATCH_KEYS) {
         rc = finish_batch(h);
     }
@@ -227,7 +232,7 @@ static int pass(struct fs *fs, bool *some)
     return rc;
 }
 
-static bool run_pass(struct fs *fs)
+static void run_pass(struct fs *fs)
 {
     struct freed *f = fs->freed;
     bool some = false;
@@ -241,16 +246,28 @@ static bool run_pass(struct fs *fs)
         fs_log(fs, "space of data that is needed no more stays taken for now: %s", fail_text());
     pthread_mutex_lock(&f->mu);
     f->told = rc != 0;
+    f->given += some;
     f->pending |= rc != 0; /* the records are there still */
     pthread_mutex_unlock(&f->mu);
     pthread_mutex_unlock(&f->pass_mu);
-    return some;
+}
+
+static uint64_t given(struct freed *f)
+{
+    pthread_mutex_lock(&f->mu);
+    uint64_t n = f->given;
+    pthread_mutex_unlock(&f->mu);
+    return n;
 }
 
 bool freed_give_back(struct fs *fs)
 {
     store_about_to_wait();
-    return fs->freed && run_pass(fs);
+    if (!fs->freed)
+        return false;
+    uint64_t before = given(fs->freed); /* the pass that is under way counts as well */
+    run_pass(fs);
+    return given(fs->freed) != before;
 }
 
 void freed_note(struct fs *fs)

@@ -76,6 +76,8 @@ static int mend_place(struct mending *m, struct slice key, struct slice value)
     if (at.offset == 0)
         return 0;
     int rc = place_owner_decode(&o, value) ? -ENOENT : place_chunk(m->fs, at, o, &c);
+    if (rc == STORE_ECORRUPT) /* whose it is cannot be read: fs_check says so */
+        return 0;
     if (rc != -ENOENT)
         return rc;
     change_delete(&m->c, key_place(at.segment, at.offset));
@@ -120,6 +122,8 @@ static int mend_all(struct fs *fs)
     struct mending m = {.fs = fs};
     change_begin(&m.c, fs);
     int rc = each(&m, KEY_EXTENT, mend_chunk);
+    if (rc == 0)
+        rc = commit(&m); /* what comes looks at the places that were put */
     if (rc == 0)
         rc = each(&m, KEY_PLACE, mend_place);
     if (rc == 0)

@@ -18,11 +18,12 @@
 struct segment {
     uint64_t number;
     struct env_file *file;
-    unsigned refs;  /* guarded by mu, as what follows */
-    uint64_t end;   /* of the active one: where the next append goes */
-    uint64_t begun; /* what is before it is on its way to the disk */
-    bool dirty;     /* it has bytes that no sync has covered yet */
-    uint64_t used;  /* when it was last: the count of uses */
+    unsigned refs;      /* guarded by mu, as what follows */
+    uint64_t end;       /* of the active one: where the next append goes */
+    uint64_t begun;     /* what is before it is on its way to the disk */
+    bool dirty;         /* it has bytes that no sync has covered yet */
+    uint64_t used;      /* when it was last: the count of uses */
+    bool written_again; /* its header, by recovery, which is one thread */
 };
 
 struct segments {

@@ -79,9 +79,9 @@ uint64_t segments_newest(struct segments *s)
 static int make_folder(struct segments *s)
 {
     int rc = env_mkdir(s->env, s->dir);
-    if (rc)
-        return rc == -EEXIST ? 0 : rc;
-    pthread_mutex_lock(&s->mu);
+    if (rc && rc != -EEXIST)
+        return rc;
+    pthread_mutex_lock(&s->mu); /* who made it may have been killed before a sync */
     s->folder_dirty = true;
     pthread_mutex_unlock(&s->mu);
     return 0;
@@ -132,7 +132,7 @@ static int grow(struct segments *s, const struct segment *full)
         retire(s);
         s->active = segment_use(s, segment_add(s, number, file));
         s->active->end = SEGMENT_HEADER;
-        s->entry_dirty = true;
+        s->active->dirty = s->entry_dirty = true;
         pthread_mutex_unlock(&s->mu);
     }
     pthread_mutex_unlock(&s->grow_mu);
@@ -216,6 +216,16 @@ int segments_append(struct segments *s, const void *p, size_t n, struct segment_
     return 0;
 }
 
+void segments_take_back(struct segments *s, struct segment_place at, uint64_t n)
+{
+    segments_punch(s, at, n);
+    pthread_mutex_lock(&s->mu);
+    struct segment *g = segment_find(s, at.segment); /* it is open: it is held */
+    if (g->end == at.offset + n)
+        g->end = at.offset;
+    pthread_mutex_unlock(&s->mu);
+}
+
 void segments_release(struct segments *s, struct segment_place at)
 {
     pthread_mutex_lock(&s->mu);
@@ -248,6 +258,12 @@ int segments_write_again(struct segments *s, struct segment_place at, const void
     if (rc)
         return rc;
     rc = env_pwrite(s->env, g->file, p, n, at.offset);
+    if (rc == 0 && !g->written_again) {
+        char header[SEGMENT_HEADER];
+        segment_header_encode(at.segment, header);
+        rc = env_pwrite(s->env, g->file, header, sizeof header, 0);
+        g->written_again = rc == 0;
+    }
     pthread_mutex_lock(&s->mu);
     g->dirty = s->entry_dirty = s->folder_dirty = true;
     pthread_mutex_unlock(&s->mu);

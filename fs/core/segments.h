@@ -39,6 +39,9 @@ char *segments_path(const struct segments *s, uint64_t segment); /* of the file;
  * file is *held* until segments_release: until it is known whether somebody needs the place. */
 int segments_append(struct segments *s, const void *p, size_t n, struct segment_place *out);
 void segments_release(struct segments *s, struct segment_place at);
+/* Before the release: nobody needs the n bytes there. Their space is given back, and the next
+ * append takes the place if it is the last one: a disk without holes would fill up with them. */
+void segments_take_back(struct segments *s, struct segment_place at, uint64_t n);
 /* Nobody appends to the file any more, and none holds it: whose places are not needed by now never
  * will be. */
 bool segments_is_idle(struct segments *s, uint64_t segment);

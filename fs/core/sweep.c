@@ -62,14 +62,13 @@ static void sweep_files(struct fs *fs, const struct store_snapshot *at_open,
 {
     for (size_t i = 0; i < files->count; i++) {
         struct fs_key mark = key_place(files->at[i], 0);
-        int rc = 0;
-        if (has_mark(fs, at_open, files->at[i])) {
+        int rc = freed_remove_if_empty(fs, files->at[i]); /* whatever is in it */
+        if (rc == 0 && segments_exists(fs->segments, files->at[i]) &&
+            has_mark(fs, at_open, files->at[i])) {
             rc = sweep_segment(fs, at_open, files->at[i]);
             if (rc == 0)
                 rc = freed_delete_keys(fs, &mark, 1);
         }
-        if (rc == 0)
-            rc = freed_remove_if_empty(fs, files->at[i]);
         if (rc)
             fs_log(fs, "unused space in segment %llu stays taken for now: %s",
                    (unsigned long long)files->at[i], fail_text());
