@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include "../fuse/guard.h"
 #include "../fuse/unmount.h"
 #include "daemon.h"
 #include "options.h"
@@ -119,7 +120,6 @@ static int serve(struct mount *m)
 {
     struct fs *fs = NULL;
     m->status.fd = -1;
-    session_block_signals();
     raise_file_limit();
     use_one_heap();
     int r = fs_open(m->store, &m->options.fs, &fs);
@@ -147,7 +147,10 @@ static int run(struct mount *m)
     int code = EXIT_OK;
     if (!daemon_start(&m->daemon, m->options.foreground, &code))
         return code;
+    session_block_signals();
+    pid_t guard = guard_start(m->mountpoint, m->store);
     int r = serve(m);
+    guard_end(guard);
     if (r < 0)
         daemon_log(fail_text());
     return r < 0 ? EXIT_FAILED : EXIT_OK;
