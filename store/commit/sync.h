@@ -48,8 +48,8 @@ int sync_now(struct store *s);
 void sync_advance(struct store *s, uint64_t sequence);
 /* True where the log is synced so often that zeroes written ahead pay. mu held. */
 bool sync_is_hot(const struct store *s);
-/* Each of the list is done (`next`). mu NOT held: those who wake want it next, and to wake one costs
- * a system call. */
+/* Each of the list is done (`next`). mu NOT held: those who wake want it next, and to wake one
+ * costs a system call. */
 void sync_tell(struct store_writer *w);
 /* A background error was set: whoever waits looks again. mu held. */
 void sync_wake_all(struct store *s);
