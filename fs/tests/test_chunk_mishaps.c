@@ -86,7 +86,7 @@ END_TEST
 /* A pass is under way when a writer finds the disk full. */
 static pthread_t writer;
 static int writer_rc = 1;
-static bool writer_began;
+static atomic_bool writer_began;
 
 static void *write_on_full(void *arg)
 {
@@ -104,10 +104,10 @@ static int write_while_unlinking(void *arg, enum sim_call call, const char *path
     (void)arg;
     if (call != SIM_UNLINK || !strstr(path, ".seg") || writer_began)
         return 0;
-    writer_began = true;
     /* full, until the pass that makes this call is done */
     env_sim_fail(disk, SIM_CREATE, env_sim_count(disk, SIM_CREATE) + 1, -ENOSPC, SIM_DONE_NOTHING);
     pthread_create(&writer, NULL, write_on_full, NULL);
+    writer_began = true;
     usleep(300000);
     return 0;
 }
