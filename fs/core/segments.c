@@ -87,13 +87,19 @@ static int make_folder(struct segments *s)
     return 0;
 }
 
+static int write_header(struct segments *s, uint64_t number, struct env_file *file)
+{
+    char header[SEGMENT_HEADER];
+    segment_header_encode(number, header);
+    return env_pwrite(s->env, file, header, sizeof header, 0);
+}
+
 static int make_file(struct segments *s, uint64_t number, struct env_file **out)
 {
-    char *path = segments_path(s, number), header[SEGMENT_HEADER];
-    segment_header_encode(number, header);
+    char *path = segments_path(s, number);
     int rc = env_open(s->env, path, ENV_WRITE | ENV_CREATE | ENV_TRUNCATE, out);
     if (rc == 0)
-        rc = env_pwrite(s->env, *out, header, sizeof header, 0);
+        rc = write_header(s, number, *out);
     if (rc == 0)
         rc = s->options.begin(s->options.arg, number);
     if (rc) {
@@ -259,9 +265,7 @@ int segments_write_again(struct segments *s, struct segment_place at, const void
         return rc;
     rc = env_pwrite(s->env, g->file, p, n, at.offset);
     if (rc == 0 && !g->written_again) {
-        char header[SEGMENT_HEADER];
-        segment_header_encode(at.segment, header);
-        rc = env_pwrite(s->env, g->file, header, sizeof header, 0);
+        rc = write_header(s, at.segment, g->file);
         g->written_again = rc == 0;
     }
     pthread_mutex_lock(&s->mu);
