@@ -12,27 +12,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+#include "bench.h"
 
 #define PIECE (1 << 20)
 #define PIECES_A_FILE 256
 #define MOST 100000
-
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        if ((call) < 0) {                                                                          \
-            perror(#call);                                                                         \
-            _exit(1);                                                                              \
-        }                                                                                          \
-    } while (0)
-
-static double now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
 
 static void wait_until(double us)
 {

@@ -6,16 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        if ((call) < 0) {                                                                          \
-            perror(#call);                                                                         \
-            _exit(1);                                                                              \
-        }                                                                                          \
-    } while (0)
+#include "bench.h"
 
 static void deliver(int process, int mail)
 {
@@ -37,7 +29,6 @@ static void deliver(int process, int mail)
 
 int main(int argc, char **argv)
 {
-    struct timespec a, b;
     int status, failed = 0;
     if (argc != 4) {
         fprintf(stderr, "usage: maildir DIR PROCESSES MAILS\n");
@@ -47,7 +38,7 @@ int main(int argc, char **argv)
     TRY(chdir(argv[1]));
     TRY(mkdir("tmp", 0700));
     TRY(mkdir("new", 0700));
-    clock_gettime(CLOCK_MONOTONIC, &a);
+    double start = now_us();
     for (int p = 0; p < processes; p++)
         if (fork() == 0) {
             for (int i = 0; i < mails; i++)
@@ -56,8 +47,6 @@ int main(int argc, char **argv)
         }
     while (wait(&status) > 0)
         failed |= status;
-    clock_gettime(CLOCK_MONOTONIC, &b);
-    printf("%.1f\n",
-           ((double)(b.tv_sec - a.tv_sec) * 1e6 + (double)(b.tv_nsec - a.tv_nsec) / 1e3) / mails);
+    printf("%.1f\n", (now_us() - start) / mails);
     return failed ? 1 : 0;
 }

@@ -5,7 +5,6 @@
  *     <operation> <processes> <microseconds>
  * WORDs choose operations (what these need is done too, but not told). As root, "cold" ones
  * begin with empty caches of the kernel. DIR is left without the files. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -15,32 +14,13 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+#include "bench.h"
 
 #define BLOCK 4096
 #define PIECE (64 << 10) /* of a stream */
 static char block[PIECE];
 static int files, processes;
-
-static void die(const char *what)
-{
-    fprintf(stderr, "ops: %s: %s\n", what, strerror(errno));
-    _exit(1);
-}
-
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        if ((call) < 0)                                                                            \
-            die(#call);                                                                            \
-    } while (0)
-
-static double now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
 
 /* ---- the operations: one file each, the process stands in its directory */
 
