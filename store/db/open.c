@@ -201,7 +201,10 @@ out:
 static int settle(struct store *s)
 {
     int rc = store_sync(s, 0);
-    if (rc == 0 && memtable_count(s->mem) > 0)
+    pthread_mutex_lock(&s->mu); /* who brings space back may be switching it just now */
+    bool empty = memtable_count(s->mem) == 0;
+    pthread_mutex_unlock(&s->mu);
+    if (rc == 0 && !empty)
         rc = room_switch_at_last(s);
     return rc;
 }

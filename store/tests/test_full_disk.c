@@ -111,6 +111,21 @@ START_TEST(a_full_disk_is_opened_and_deletes_work)
 }
 END_TEST
 
+/* The last memtable is looked at while a thread that brings space back may switch it. */
+START_TEST(a_full_disk_is_closed_right_after_deletes)
+{
+    int n = full_fill();
+    for (int i = 0; i < 60; i++) {
+        ck_assert_msg(full_drop(i) == 0, "delete %d: %s", i, fail_text());
+        int closed = store_close(full.store);
+        ck_assert(closed == 0 || closed == -ENOSPC);
+        full_open();
+        full_must_lack(full.store, 0, i + 1);
+    }
+    full_must_have(full.store, 60, n);
+}
+END_TEST
+
 /* No reserve: deletes may fail, too, and nothing else is different. */
 START_TEST(a_full_disk_without_a_reserve_loses_nothing)
 {
@@ -259,6 +274,7 @@ int main(void)
     tcase_add_test(full_disk, few_deletes_bring_their_space_back_by_themselves);
     tcase_add_test(full_disk, what_is_marked_reclaim_may_put_on_a_full_disk);
     tcase_add_test(full_disk, a_full_disk_is_opened_and_deletes_work);
+    tcase_add_test(full_disk, a_full_disk_is_closed_right_after_deletes);
     tcase_add_test(full_disk, a_full_disk_without_a_reserve_loses_nothing);
     tcase_add_test(log, a_record_without_space_leaves_no_gap_in_the_log);
     tcase_add_test(log, a_record_that_cannot_be_taken_back_ends_all_writing);
