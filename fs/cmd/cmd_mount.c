@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 #include "../fuse/guard.h"
 #include "../fuse/unmount.h"
@@ -14,6 +15,9 @@
 #include "options.h"
 #include "paths.h"
 #include "status.h"
+
+#define POLL_NS (10 * 1000 * 1000)
+#define NOTICES 50 /* polls within which a daemon notices that its mount is gone */
 
 struct mount {
     struct options options;
@@ -51,6 +55,7 @@ static int check_machine(void)
 static int close_store(struct mount *m, struct fs *fs, int r)
 {
     char *first = r < 0 ? mem_printf("%s", fail_text()) : NULL;
+    status_closing(&m->status);
     int closed = fs_close(fs);
     if (first == NULL && closed < 0)
         first = mem_printf("closing the store: %s", fail_text());
@@ -116,13 +121,35 @@ static int point_to_check(const char *store)
     return r;
 }
 
+static bool is_closing(const char *store)
+{
+    struct status_seen seen;
+    bool yes = status_open(store, &seen) == 0 && status_is_closing(&seen);
+    status_close(&seen);
+    return yes;
+}
+
+/* umount(8) returns before the daemon of the mount has closed the store: who mounts again just then
+ * waits for that. */
+static int open_store(struct mount *m, struct fs **fs)
+{
+    const struct timespec pause = {.tv_nsec = POLL_NS};
+    for (int polls = 0;; polls++) {
+        bool last = polls >= NOTICES && !is_closing(m->store);
+        int r = fs_open(m->store, &m->options.fs, fs);
+        if (r != -EWOULDBLOCK || last)
+            return r;
+        nanosleep(&pause, NULL);
+    }
+}
+
 static int serve(struct mount *m)
 {
     struct fs *fs = NULL;
     m->status.fd = -1;
     raise_file_limit();
     use_one_heap();
-    int r = fs_open(m->store, &m->options.fs, &fs);
+    int r = open_store(m, &fs);
     if (r < 0) {
         char *what = mem_printf("cannot open the store %s", m->store);
         r = fail_in(r, what);

@@ -100,6 +100,12 @@ int status_begin(struct status *s, const char *store, bool read_only)
     return r;
 }
 
+void status_closing(struct status *s)
+{
+    if (s->fd >= 0 && !s->read_only)
+        write_status(s, "closing", NULL);
+}
+
 void status_end(struct status *s, const char *error)
 {
     if (s->fd >= 0 && !s->read_only)
@@ -154,6 +160,13 @@ static const char *read_value(int fd, const char *word, char text[STATUS_MAX])
             return line + len + 1;
     }
     return NULL;
+}
+
+bool status_is_closing(const struct status_seen *seen)
+{
+    char text[STATUS_MAX];
+    const char *state = seen->reader ? NULL : read_value(seen->fd, "state", text);
+    return state && strcmp(state, "closing") == 0 && !status_ended(seen);
 }
 
 int status_result(const struct status_seen *seen)

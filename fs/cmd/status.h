@@ -1,6 +1,6 @@
 /* The file STORE/session: how the command `umount` learns when the daemon has ended, and how.
  *
- * Text, one `word value` a line: `pid N`, `state mounted|closed|failed TEXT`.
+ * Text, one `word value` a line: `pid N`, `state mounted|closing|closed|failed TEXT`.
  * The daemon holds an exclusive lock (flock) on it for as long as its process lives; the kernel
  * drops the lock at any kind of end, so nobody waits for a process that is gone or for a stranger
  * with its number. Each mount makes a new file, so who has opened one waits for the mount it saw.
@@ -22,6 +22,8 @@ struct status {
 /* Requires: the store is open (so no other daemon writes). -EWOULDBLOCK: it is mounted read-only
  * by another one. */
 int status_begin(struct status *s, const char *store, bool read_only);
+/* The mount has ended; the store is about to be closed. */
+void status_closing(struct status *s);
 /* The store is closed: `error` is NULL, or why it was not closed cleanly. */
 void status_end(struct status *s, const char *error);
 
@@ -35,6 +37,8 @@ int status_open(const char *store, struct status_seen *seen);
 void status_close(struct status_seen *seen);
 /* Has the daemon ended? */
 bool status_ended(const struct status_seen *seen);
+/* Is it about to, and closes the store? */
+bool status_is_closing(const struct status_seen *seen);
 /* How: 0 closed cleanly, otherwise negative with words. And its pid, 0 if the file has none. */
 int status_result(const struct status_seen *seen);
 pid_t status_pid(const struct status_seen *seen);
