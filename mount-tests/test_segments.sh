@@ -64,6 +64,10 @@ printf X | dd of="$file" bs=1 seek=$((at + 70000)) conv=notrunc status=none
 check "skeinfs check finds a changed byte" sh -c "'$skeinfs' check '$store' | grep -q 'cannot be read: .*/segments/.*checksum mismatch'"
 mount_again
 cd "$mp" || exit 1
+trace -e trace=connect,sendto -o "$work/syslog"
+cat marked >/dev/null 2>&1
+trace_end
+check "the daemon tells the system log" grep -q '/dev/log\|damaged data of inode' "$work/syslog"
 check "reading it is an error" sh -c '! cat marked >/dev/null 2>err && grep -q "Input/output error" err'
 check "what is before it is read" sh -c '[ "$(dd if=marked bs=4k count=16 2>/dev/null | grep -c "a line to be found")" -gt 3000 ]'
 check "other files are whole" "$pattern" big $size check

@@ -32,6 +32,12 @@ static int ready(void *arg)
     return daemon_ready(&m->daemon);
 }
 
+static void log_line(void *arg, const char *line)
+{
+    (void)arg;
+    daemon_log(line);
+}
+
 /* What libfuse would find out later, and say less clearly. */
 static int check_machine(void)
 {
@@ -147,6 +153,7 @@ static int serve(struct mount *m)
 {
     struct fs *fs = NULL;
     m->status.fd = -1;
+    m->options.fs.log = log_line;
     raise_file_limit();
     use_one_heap();
     int r = open_store(m, &fs);
