@@ -63,7 +63,7 @@ static bool add_entry(void *arg, const struct fs_dirent *d)
 static bool add_entry_plus(void *arg, const struct fs_dirent *d)
 {
     struct listing *l = arg;
-    struct fuse_entry_param e = reply_entry_of(fs_of(l->req), d->st);
+    struct fuse_entry_param e = reply_entry_of(l->req, d->st);
     size_t room = l->size - l->used;
     if (!d->looked_up)
         e.ino = 0;

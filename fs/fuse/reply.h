@@ -28,15 +28,24 @@ static inline void reply_status(fuse_req_t req, int r)
     fuse_reply_err(req, r < 0 ? reply_errno(r) : 0);
 }
 
+/* How long the kernel may keep the attributes. Of allow_root the kernel knows nothing: to it the
+ * mount is everybody's, and libfuse refuses strangers what they ask for. So they have to ask: for
+ * the attributes of each folder on the way to whatever the kernel has in memory. */
+static inline double reply_attr_timeout(fuse_req_t req, const struct stat *st)
+{
+    const struct session *s = fuse_req_userdata(req);
+    return s->o->allow_root && S_ISDIR(st->st_mode) ? 0 : REPLY_TIMEOUT;
+}
+
 /* Numbers are never used twice, so the generation only tells filesystems apart; the kernel wants
  * none for the root. */
-static inline struct fuse_entry_param reply_entry_of(const struct fs *fs, const struct stat *st)
+static inline struct fuse_entry_param reply_entry_of(fuse_req_t req, const struct stat *st)
 {
     return (struct fuse_entry_param){
         .ino = st->st_ino,
-        .generation = st->st_ino == FS_ROOT ? 0 : fs_generation(fs),
+        .generation = st->st_ino == FS_ROOT ? 0 : fs_generation(fs_of(req)),
         .attr = *st,
-        .attr_timeout = REPLY_TIMEOUT,
+        .attr_timeout = reply_attr_timeout(req, st),
         .entry_timeout = REPLY_TIMEOUT,
     };
 }
@@ -51,7 +60,7 @@ static inline void reply_entry(fuse_req_t req, int r, const struct stat *st)
         reply_status(req, r);
         return;
     }
-    e = reply_entry_of(fs, st);
+    e = reply_entry_of(req, st);
     if (fuse_reply_entry(req, &e) < 0)
         fs_forget(fs, st->st_ino, 1);
 }
@@ -61,7 +70,7 @@ static inline void reply_attr(fuse_req_t req, int r, const struct stat *st)
     if (r < 0)
         reply_status(req, r);
     else
-        fuse_reply_attr(req, st, REPLY_TIMEOUT);
+        fuse_reply_attr(req, st, reply_attr_timeout(req, st));
 }
 
 /* A change of the names in a directory, or of an inode's attributes or data, ended with r: with the
