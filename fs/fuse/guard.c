@@ -45,7 +45,9 @@ static void watch(pid_t daemon, const char *mountpoint, const char *store)
     int signal, ended = (int)syscall(SYS_pidfd_open, daemon, 0);
     sigfillset(&set);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    setsid(); /* a signal to the daemon's group is not for it */
+    setsid();           /* a signal to the daemon's group is not for it */
+    if (chdir("/") < 0) /* it keeps no filesystem busy, as the daemon */
+        return;
     if (ended < 0 || dup2(ended, 0) != 0 || syscall(SYS_close_range, 1u, ~0u, 0u) != 0 ||
         prctl(PR_SET_PDEATHSIG, SIGUSR1) != 0 || getppid() != daemon)
         return;
