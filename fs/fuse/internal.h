@@ -45,6 +45,8 @@ int stop_start(struct session *s);
 void stop_end(struct session *s);
 /* Is the mount still where it was made? (A lazy unmount, or another mount on top: no.) */
 bool stop_still_mounted(const struct session *s);
+/* Has the kernel closed the connection, because the last use of the mount is gone? */
+bool stop_kernel_ended(const struct session *s);
 
 /* init.c */
 void init_negotiate(void *userdata, struct fuse_conn_info *conn);

@@ -2,7 +2,6 @@
 #include "internal.h"
 
 #include <assert.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,13 +111,6 @@ static int serve(struct session *s)
     return r;
 }
 
-/* Has the kernel closed the connection, because the last use of the mount is gone? */
-static bool kernel_ended(const struct session *s)
-{
-    struct pollfd fd = {.fd = fuse_session_fd(s->se)};
-    return poll(&fd, 1, 0) == 1 && (fd.revents & POLLERR);
-}
-
 int session_run(struct fs *fs, const struct session_options *o)
 {
     struct session s = {.fs = fs, .o = o};
@@ -144,7 +136,7 @@ int session_run(struct fs *fs, const struct session_options *o)
     r = serve(&s);
     /* One that was detached while in use, or covered by another mount, must not be unmounted by its
      * path: destroying the session cuts it off. */
-    if (kernel_ended(&s) || stop_still_mounted(&s))
+    if (stop_kernel_ended(&s) || stop_still_mounted(&s))
         fuse_session_unmount(s.se);
 out:
     if (s.se)

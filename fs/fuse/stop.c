@@ -1,9 +1,10 @@
 /* The thread that waits for SIGTERM, SIGINT and SIGHUP and then ends the session.
  *
- * First an ordinary unmount, while requests are still served: the kernel hands over what it holds
- * dirty and then ends the connection, and with it the loop. Where files are in use this fails; then
- * the dirty pages are asked for, the loop is stopped and session.c detaches the mount: who still
- * uses it gets errors, but the daemon never waits for them. */
+ * First the dirty pages are asked for, and an ordinary unmount follows, while requests are still
+ * served: the kernel ends the connection, and with it the loop. Where files are in use this fails;
+ * where the mount is also in another place (a bind mount, another mount namespace) the connection
+ * goes on. Then the loop is stopped and session.c detaches the mount: who still uses it gets
+ * errors, but the daemon never waits for them. */
 #include "internal.h"
 
 #include <fcntl.h>
@@ -46,6 +47,12 @@ bool stop_still_mounted(const struct session *s)
     return same;
 }
 
+bool stop_kernel_ended(const struct session *s)
+{
+    struct pollfd fd = {.fd = fuse_session_fd(s->se)};
+    return poll(&fd, 1, 0) == 1 && (fd.revents & POLLERR);
+}
+
 /* Makes the kernel write its dirty pages; the loop serves that. */
 static void collect_dirty_pages(const struct session *s)
 {
@@ -58,11 +65,13 @@ static void collect_dirty_pages(const struct session *s)
 
 static void end_session(struct session *s)
 {
+    if (stop_kernel_ended(s)) /* the loop ends by itself */
+        return;
     if (stop_still_mounted(s)) {
-        if (unmount_path(s->o->mountpoint) == 0)
-            return;
         if (atomic_load(&s->ready))
             collect_dirty_pages(s);
+        if (unmount_path(s->o->mountpoint) == 0 && stop_kernel_ended(s))
+            return;
     }
     loop_stop(s);
 }
