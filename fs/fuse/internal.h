@@ -39,6 +39,9 @@ void loop_fail(int error);
  * other threads they do nothing. */
 void loop_about_to_wait(void);
 void loop_has_waited(void);
+/* For a thread that serves a request and would wait for other requests: is there one to serve
+ * them? */
+bool loop_others_serve(void);
 
 /* stop.c: a thread that unmounts when a signal asks for it. */
 int stop_start(struct session *s);

@@ -107,6 +107,12 @@ void loop_has_waited(void)
     role = PLACE_READER;
 }
 
+bool loop_others_serve(void)
+{
+    struct place *ring = uring_place();
+    return place_have_two(ring ? ring : &running->place);
+}
+
 static void stop(struct loop *l, int error)
 {
     pthread_mutex_lock(&l->mu);

@@ -55,7 +55,7 @@ static bool drop_pages(struct session *s, uint64_t ino, uint64_t from, uint64_t 
         .message.head = {.len = sizeof c.message, .error = FUSE_NOTIFY_INVAL_INODE},
         .message.what = {.ino = ino, .off = (int64_t)from, .len = (int64_t)(to - from)},
     };
-    if (s->o->threads < 2 || pthread_mutex_trylock(&dropping) != 0)
+    if (!loop_others_serve() || pthread_mutex_trylock(&dropping) != 0)
         return false;
     loop_about_to_wait();
     uring_slow_call(call_write, &c);

@@ -64,6 +64,16 @@ void place_need_thread(struct place *p)
     pthread_mutex_unlock(&p->mu);
 }
 
+bool place_have_two(struct place *p)
+{
+    pthread_mutex_lock(&p->mu);
+    if (!p->stopping && p->count < 2 && p->count < p->most)
+        add_thread(p);
+    bool two = p->count >= 2;
+    pthread_mutex_unlock(&p->mu);
+    return two;
+}
+
 void place_join(struct place *p)
 {
     pthread_mutex_lock(&p->mu);

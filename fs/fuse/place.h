@@ -47,6 +47,9 @@ void place_join(struct place *p);
 
 /* For who reads and is about to wait: there shall be a thread to take the place. */
 void place_need_thread(struct place *p);
+/* Is there a second thread? It is made if need be; without memory, or where processes may have no
+ * more threads, there may be none. */
+bool place_have_two(struct place *p);
 /* For who has the place. The source is armed after it. */
 void place_offer(struct place *p);
 /* True: the calling thread has the place now. */

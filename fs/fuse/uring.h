@@ -34,6 +34,8 @@ char *uring_reply_buffer(size_t size);
 /* As loop_about_to_wait and loop_has_waited, for threads of a ring. */
 void uring_about_to_wait(void);
 void uring_has_waited(void);
+/* Of the ring that this thread serves; NULL: of none. */
+struct place *uring_place(void);
 /* For store_on_slow_call. */
 void uring_slow_call(void (*call)(void *arg), void *arg);
 

@@ -81,6 +81,11 @@ void uring_has_waited(void)
     role = PLACE_READER;
 }
 
+struct place *uring_place(void)
+{
+    return mine ? &mine->place : NULL;
+}
+
 void uring_slow_call(void (*call)(void *arg), void *arg)
 {
     if (mine)
