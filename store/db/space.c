@@ -16,6 +16,14 @@ static bool has_available(struct store *s, uint64_t bytes)
     return env_space(s->env, s->dir, &on_disk) == 0 && on_disk.available >= bytes;
 }
 
+/* An open before this one may have kept more. */
+static void give_back_excess(struct store *s, struct env_file *file)
+{
+    uint64_t size;
+    if (env_size(s->env, file, &size) == 0 && size > s->space.reserve)
+        env_truncate(s->env, file, s->space.reserve);
+}
+
 /* Both with p->mu held, or no thread running. */
 static int take_reserve(struct store *s)
 {
@@ -24,6 +32,7 @@ static int take_reserve(struct store *s)
     struct env_file *file;
     int rc = env_open(s->env, path, ENV_WRITE | ENV_CREATE, &file);
     if (rc == 0) {
+        give_back_excess(s, file);
         rc = env_allocate(s->env, file, p->reserve);
         env_close(s->env, file);
         if (rc)
