@@ -10,9 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MIN_SIZE (64u << 10)  /* of cache= and memtable= */
-#define MAX_COMMIT 86400.0    /* seconds */
-#define MAX_DELAY_US 1000000u /* commit_delay= */
+#define MIN_SIZE (64u << 10)     /* of cache= and memtable= */
+#define MAX_SIZE (SIZE_MAX >> 8) /* sums of several still fit */
+#define MAX_COMMIT 86400.0       /* seconds */
+#define MAX_DELAY_US 1000000u    /* commit_delay= */
 
 enum key {
     KEY_CACHE,
@@ -159,7 +160,7 @@ static int take_size(const char *opt, const char *value, size_t *out)
 {
     size_t n;
     int r = options_parse_size(value, &n);
-    if (r == -ERANGE || (r == 0 && n > SIZE_MAX / 4))
+    if (r == -ERANGE || (r == 0 && n > MAX_SIZE))
         return fail(-EINVAL, "option '%s': that is more than this machine can address", opt);
     if (r < 0)
         return fail(-EINVAL,
@@ -242,6 +243,11 @@ static int unknown(const char *opt)
 {
     if (strncmp(opt, "x-", 2) == 0 || strncmp(opt, "X-", 2) == 0) /* other programs' in fstab */
         return 0;
+    if (opt[0] == '\0') /* "ro," */
+        return 0;
+    if (strcmp(opt, "remount") == 0)
+        return fail(-EINVAL, "option 'remount': only the kernel's flags can change while it is "
+                             "mounted, by 'mount -i -o remount,...'; else unmount and mount again");
     return fail(-EINVAL, "there is no option '%s': 'skeinfs help' lists them", opt);
 }
 
