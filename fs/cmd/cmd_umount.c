@@ -25,8 +25,11 @@ static int wait_for_daemon(const struct status_seen *status)
     const struct timespec pause = {.tv_nsec = POLL_NS};
     for (long long polls = 0; !status_ended(status); polls++) {
         if (polls == HINT_AFTER)
-            say("unmounted; waiting for the daemon (pid %ld) to close the store",
-                (long)status_pid(status));
+            say("unmounted; waiting for the daemon (pid %ld) to close the store; while the mount "
+                "is "
+                "also elsewhere (a bind mount, another mount namespace) it does not: kill %ld ends "
+                "it there",
+                (long)status_pid(status), (long)status_pid(status));
         nanosleep(&pause, NULL);
     }
     return status_result(status);
