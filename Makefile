@@ -129,10 +129,11 @@ $(BUILD)/mount-tests/bench/null_fs: mount-tests/bench/null_fs.c $(BUILD)/libfs.a
 
 mount: deps ## Install what is missing, build, and mount STORE on MOUNTPOINT
 	@$(MAKE) --no-print-directory all
-	@mkdir -p "$(MOUNTPOINT)"
+	@mkdir -p "$(MOUNTPOINT)" 2>/dev/null || true # skeinfs says what is wrong with it
 	@if mountpoint -q "$(MOUNTPOINT)"; then echo "$(MOUNTPOINT) is mounted already"; else \
-	    $(BUILD)/skeinfs mount "$(STORE)" "$(MOUNTPOINT)"; fi
-	@echo "skeinfs: $(STORE) is mounted on $(MOUNTPOINT). Try:"
+	    $(BUILD)/skeinfs mount "$(STORE)" "$(MOUNTPOINT)" && \
+	    echo "skeinfs: $(STORE) is mounted on $(MOUNTPOINT)"; fi
+	@echo "Try:"
 	@echo "    cp -r store $(MOUNTPOINT)/ && ls -l $(MOUNTPOINT)/store && df -h $(MOUNTPOINT)"
 	@echo "    $(BUILD)/skeinfs umount $(MOUNTPOINT)     # when done; make mount finds everything again"
 
