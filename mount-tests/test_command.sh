@@ -110,6 +110,8 @@ wrong_words_are_refused() {
     refused 2 "'cache=much'" mount -o cache=much "$s" "$m"
     refused 2 "'commit=0'" mount -o ro,commit=0 "$s" "$m"
     refused 2 "'-z'" mount -z "$s" "$m"
+    refused 2 "'mount -i -o remount" mount -o remount,ro "$s" "$m"
+    refused 2 "'memtable=4611686018427387903'" mount -o memtable=4611686018427387903 "$s" "$m"
     refused 2 "exclude each other" mount -o allow_other,allow_root "$s" "$m"
     refused 2 "'nonsense'" "$s" "$m" -o rw,nonsense
     refused 2 "which mount" umount
@@ -216,8 +218,10 @@ signal_ends_a_busy_mount() {
     local pid holder
     "$skeinfs" mount "$s" "$m"
     pid=$(pid_of "$s")
-    sleep 60 3>>"$m/held" &
+    exec 3>>"$m/held" # open before the signal comes
+    sleep 60 &
     holder=$!
+    exec 3>&-
     pids+=("$holder")
     kill "$pid"
     check "SIGTERM ends the daemon of a busy mount" gone "$pid"
@@ -255,6 +259,45 @@ other_unmounts_close_the_store() {
     check "the detached one closed its store" closed "$s"
     kill "${pids[-1]}"
     check "umount of the next one" "$skeinfs" umount "$m"
+    # In another place as well: the last use of the mount is not gone with its MOUNTPOINT.
+    "$skeinfs" mount "$s" "$m"
+    pid=$(pid_of "$s")
+    mkdir -p m3
+    mount --bind "$m" m3
+    kill "$pid"
+    check "SIGTERM ends a mount that is bound to another place" gone "$pid"
+    check "and closes the store" closed "$s"
+    umount m3
+    # umount(8) returns before the store is closed.
+    check "a mount waits for the end of the one before" again_and_again
+    "$skeinfs" umount "$m"
+}
+
+again_and_again() {
+    local i
+    "$skeinfs" mount "$s" "$m" || return
+    for i in $(seq 10); do
+        head -c 1000000 /dev/urandom >"$m/filler"
+        umount "$m" && "$skeinfs" mount "$s" "$m" || return
+    done
+    rm "$m/filler"
+}
+
+the_daemon_keeps_nothing_busy() {
+    $root || return 0
+    mkdir -p t
+    mount -t tmpfs tmpfs t
+    (cd t && "$skeinfs" mount "$s" "$m")
+    check "the folder where mount was called can be unmounted" umount t
+    "$skeinfs" umount "$m"
+}
+
+the_reserve_follows_memtable() {
+    "$skeinfs" mount -o memtable=64m "$s" "$m" && "$skeinfs" umount "$m"
+    local most=$(stat -c %s "$s/kv/RESERVE" 2>/dev/null || echo 0)
+    "$skeinfs" mount -o memtable=64k "$s" "$m" && "$skeinfs" umount "$m"
+    check "a smaller memtable keeps a smaller reserve" \
+        test "$(stat -c %s "$s/kv/RESERVE" 2>/dev/null || echo 0)" -lt "$most"
 }
 
 a_killed_daemon_is_told() {
@@ -310,6 +353,15 @@ other_users() {
     check "but for its owner" test "$(cat "$m/f")" = hello
     chmod 644 "$m/f"
     "$skeinfs" umount "$m"
+    # What the kernel has in memory sends no request that could be refused.
+    "$skeinfs" mount -o allow_root,noxattr "$s" "$m"
+    chmod 666 "$m/f"
+    cat "$m/f" >/dev/null
+    check "with allow_root strangers read nothing" not "${as[@]}" cat "$m/f" 2>/dev/null
+    check "nor write" not "${as[@]}" sh -c 'echo evil >>"$0"' "$m/f" 2>/dev/null
+    check "its owner does" test "$(cat "$m/f")" = hello
+    chmod 644 "$m/f"
+    "$skeinfs" umount "$m"
 }
 
 a_machine_without_fuse_is_told() {
@@ -329,6 +381,8 @@ strange_names_work
 foreground_ends_by_signal
 signal_ends_a_busy_mount
 other_unmounts_close_the_store
+the_daemon_keeps_nothing_busy
+the_reserve_follows_memtable
 a_killed_daemon_is_told
 mount8_can_call_it
 other_users
