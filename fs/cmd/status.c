@@ -28,7 +28,8 @@ static int write_status(const struct status *s, const char *state, const char *w
 static int open_marker(const char *store)
 {
     char *path = mem_printf("%s/skeinfs", store);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* (who owns the STORE may have put a fifo there: nobody shall wait at it) */
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) {
         fd = -errno;
         fail(fd, "%s: %s", path, fail_name(fd));
@@ -121,7 +122,7 @@ int status_open(const char *store, struct status_seen *seen)
     seen->reader = seen->fd >= 0 ? marker_holder(seen->fd, 0, 0) : 0;
     if (!seen->reader) {
         status_close(seen);
-        seen->fd = open(path, O_RDONLY | O_CLOEXEC);
+        seen->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         if (seen->fd < 0)
             r = fail(-errno, "%s: %s", path, fail_name(-errno));
     }
