@@ -80,10 +80,14 @@ static int spill(struct replay *r)
 
 /* True where the batch is the next one. The very first may begin before what the MANIFEST says was
  * reached (LevelDB notes newer numbers there): its records are in the tables then, or come again
- * with the same numbers. */
+ * with the same numbers. And after a repair without a MANIFEST it may begin behind that: the newest
+ * change that went into tables may have been a delete which a compaction dropped, or have been in a
+ * table that is lost. */
 static bool is_next(const struct replay *r, uint64_t sequence)
 {
-    return r->exact ? sequence == r->next_sequence : sequence <= r->next_sequence;
+    if (r->exact)
+        return sequence == r->next_sequence;
+    return sequence <= r->next_sequence || r->s->versions.log_number == 0;
 }
 
 static int take_batch(struct replay *r, struct slice record)
