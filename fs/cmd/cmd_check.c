@@ -112,6 +112,7 @@ int cmd_check(int argc, char **argv)
         say("%s", fail_text());
         return EXIT_USAGE;
     }
+    raise_file_limit(); /* a repair has all tables open */
     struct env *above = repair ? NULL : env_overlay_new(env_posix());
     int code = check(path, repair, above ? above : env_posix());
     if (above)

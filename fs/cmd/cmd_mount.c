@@ -98,9 +98,7 @@ static int serve_mount(struct mount *m, struct fs *fs)
     return r < 0 ? fail_in(r, m->mountpoint) : 0;
 }
 
-/* The store keeps many tables open; the usual soft limit of 1024 files is for programs that use
- * select(). */
-static void raise_file_limit(void)
+void raise_file_limit(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {

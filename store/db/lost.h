@@ -6,7 +6,8 @@
 
 /* Makes the folder where it is missing. */
 int lost_open(struct store *s);
-/* Copies DIR/name there, and syncs the copy (lost_close syncs its entry). */
+/* Copies DIR/name there, and syncs the copy (lost_close syncs its entry). What the disk cannot read
+ * of it is zeroes there. */
 int lost_keep(struct store *s, const char *name);
 int lost_close(struct store *s);
 

@@ -142,6 +142,18 @@ static int why_stop(struct replay *r, struct slice record, const char **why)
     return 0;
 }
 
+/* A place that the disk cannot read is damage as any other for a repair; else it ends the open. */
+static bool is_damage(const struct replay *r, int rc)
+{
+    return rc == -EIO && r->s->options.repair;
+}
+
+static int find_marks(struct replay *r, const char *path, uint64_t from, bool is_ours)
+{
+    int rc = marks_find(r->s->env, path, from, is_ours, &r->durable);
+    return is_damage(r, rc) ? 0 : rc;
+}
+
 /* Counts what is left of a log from its current record on. `have` says that a record was read and
  * not taken. */
 static int count_rest(struct replay *r, struct log_reader *log, bool have, uint64_t from)
@@ -152,9 +164,10 @@ static int count_rest(struct replay *r, struct log_reader *log, bool have, uint6
         r->cut_records++;
     while ((rc = log_read(log, &record)) == 1)
         r->cut_records++;
-    if (rc == 0 && log->size > from && (have || log->end == LOG_END_TORN))
+    if (is_damage(r, rc) ||
+        (rc == 0 && log->size > from && (have || log->end == LOG_END_TORN)))
         r->cut_bytes += log->size - from;
-    return rc < 0 ? rc : 0;
+    return rc < 0 && !is_damage(r, rc) ? rc : 0;
 }
 
 /* Notes that replay ends here, and what the rest of the log says was durable. */
@@ -164,7 +177,7 @@ static int stop_at(struct replay *r, const char *path, uint64_t at, const char *
     if (!r->stopped)
         r->where = mem_printf("%s: at offset %llu: %s", path, (unsigned long long)at, why);
     r->stopped = true;
-    return marks_find(r->s->env, path, at, is_ours, &r->durable);
+    return find_marks(r, path, at, is_ours);
 }
 
 static int replay_log(struct replay *r, const char *path)
@@ -196,16 +209,20 @@ static int replay_log(struct replay *r, const char *path)
         if (rc)
             goto out;
     }
-    if (got < 0) {
+    if (got < 0 && !is_damage(r, got)) {
         rc = got;
         goto out;
     }
-    if (got == 0 && log.end == LOG_END_TORN)
+    if (got < 0)
+        why = "the disk cannot read it";
+    else if (got == 0 && log.end == LOG_END_TORN)
         why = log.reason;
     if (why) {
         uint64_t at = got == 1 ? log.record_pos : log.record_end;
         rc = stop_at(r, path, at, why, is_ours);
-        if (rc == 0)
+        if (got < 0)
+            r->cut_bytes += log.size - at;
+        else if (rc == 0)
             rc = count_rest(r, &log, got == 1, at);
     }
 out:
@@ -261,7 +278,7 @@ static int find_durable(struct replay *r, const struct log_list *logs)
     int rc = 0;
     for (int i = 0; rc == 0 && r->s->options.beside.check && i < logs->count; i++) {
         char *path = name_log(r->s->dir, logs->numbers[i]);
-        rc = marks_find(r->s->env, path, 0, false, &r->durable);
+        rc = find_marks(r, path, 0, false);
         free(path);
     }
     return rc;

@@ -22,6 +22,7 @@
 struct input {
     uint64_t number;
     struct survey survey;
+    struct table *table; /* while the new tables are written; or NULL */
 };
 
 struct repair {
@@ -53,6 +54,13 @@ static void look_at(void *arg, const char *name)
         add_input(r, number);
 }
 
+/* Is that damage to a file? Else nothing is known of it (an unknown format, too many open files), and
+ * what a repair would make of that is worse than what there is. */
+static bool is_damage(int rc)
+{
+    return rc == STORE_ECORRUPT || rc == -EIO || rc == -ENOENT;
+}
+
 /* What the MANIFEST says, where it can be read. */
 static int read_set(struct repair *r)
 {
@@ -70,12 +78,12 @@ static int read_set(struct repair *r)
         r->sequence = set.manifest_sequence;
     }
     set_free(&set);
-    return rc == STORE_EFORMAT ? rc : 0;
+    return is_damage(rc) ? 0 : rc;
 }
 
 /* ---- what is left of them */
 
-static void examine(struct repair *r, struct input *in)
+static int examine(struct repair *r, struct input *in)
 {
     survey_table(r->s, in->number, &in->survey);
     if (in->survey.highest_sequence > r->sequence)
@@ -84,16 +92,18 @@ static void examine(struct repair *r, struct input *in)
         r->s->stats.damaged_tables++;
         info_log(r->s, "repair: %s", in->survey.finding);
     }
+    return in->survey.status == 0 || is_damage(in->survey.status) ? 0 : in->survey.status;
 }
 
-static bool examine_all(struct repair *r)
+static int examine_all(struct repair *r, bool *damaged)
 {
-    bool damaged = !r->manifest_read;
-    for (int i = 0; i < r->count; i++) {
-        examine(r, &r->inputs[i]);
-        damaged |= r->inputs[i].survey.finding != NULL;
+    int rc = 0;
+    *damaged = !r->manifest_read;
+    for (int i = 0; rc == 0 && i < r->count; i++) {
+        rc = examine(r, &r->inputs[i]);
+        *damaged |= r->inputs[i].survey.finding != NULL;
     }
-    return damaged;
+    return rc;
 }
 
 /* ---- copies */
@@ -130,14 +140,30 @@ static int keep_damaged(struct repair *r)
 
 /* ---- new tables */
 
+static int open_inputs(struct repair *r)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < r->count; i++)
+        if (r->inputs[i].survey.status == 0)
+            rc = survey_open(r->s, r->inputs[i].number, &r->inputs[i].table);
+    return rc;
+}
+
+static void close_inputs(struct repair *r)
+{
+    for (int i = 0; i < r->count; i++) {
+        table_close(r->inputs[i].table);
+        r->inputs[i].table = NULL;
+    }
+}
+
 static struct iter *merge_inputs(struct repair *r)
 {
     struct iter **children = mem_alloc((size_t)(r->count + 1) * sizeof *children);
     size_t n = 0;
     for (int i = 0; i < r->count; i++)
-        if (r->inputs[i].survey.table)
-            children[n++] =
-                table_iter_salvage(r->inputs[i].survey.table, &r->inputs[i].survey.bad_blocks);
+        if (r->inputs[i].table)
+            children[n++] = table_iter_salvage(r->inputs[i].table, &r->inputs[i].survey.bad_blocks);
     struct iter *merged = iter_merge(children, n);
     free(children);
     return merged;
@@ -159,6 +185,8 @@ static int write_tables(struct repair *r)
     int rc = 0;
     shadow_start(&shadow, r->s); /* there are no snapshots: the newest version of each key */
     for (iter_first(it); rc == 0 && it->valid; iter_next(it)) {
+        if (shadow.has_user && slice_compare(key_user(it->key), buf_slice(&shadow.user)) < 0)
+            continue; /* damage that no checksum tells: a table's keys ascend */
         if (shadow_hides(&shadow, it->key) || key_type(it->key) == KEY_DELETE)
             continue;
         if (o.builder && table_builder_bytes(o.builder) >= r->s->options.table_bytes)
@@ -168,6 +196,8 @@ static int write_tables(struct repair *r)
         if (rc == 0)
             rc = table_output_add(&o, it->key, it->value);
     }
+    if (rc == 0)
+        rc = it->status;
     if (rc == 0)
         rc = close_output(r, &o);
     else
@@ -181,7 +211,10 @@ static int rebuild(struct repair *r)
 {
     int rc = keep_damaged(r);
     if (rc == 0)
+        rc = open_inputs(r);
+    if (rc == 0)
         rc = write_tables(r);
+    close_inputs(r);
     if (rc)
         return rc;
     uint64_t number = ++r->highest;
@@ -204,12 +237,13 @@ int repair_tables(struct store *s)
     int rc = read_set(&r);
     if (rc == 0)
         rc = env_list(s->env, s->dir, look_at, &r);
-    if (rc == 0 && examine_all(&r))
+    bool damaged = false;
+    if (rc == 0)
+        rc = examine_all(&r, &damaged);
+    if (rc == 0 && damaged)
         rc = rebuild(&r);
-    for (int i = 0; i < r.count; i++) {
-        table_close(r.inputs[i].survey.table);
+    for (int i = 0; i < r.count; i++)
         free(r.inputs[i].survey.finding);
-    }
     free(r.inputs);
     edit_free(&r.edit);
     return rc;

@@ -17,39 +17,50 @@ char *survey_path(struct store *s, uint64_t number)
     return path;
 }
 
-static int open_whole(struct store *s, const char *path, uint64_t number, struct table **out)
+int survey_open(struct store *s, uint64_t number, struct table **out)
 {
     struct env_file *f;
     uint64_t size = 0;
+    char *path = survey_path(s, number);
     int rc = env_open(s->env, path, ENV_READ, &f);
-    if (rc)
-        return rc;
-    rc = env_size(s->env, f, &size);
-    env_close(s->env, f);
-    return rc ? rc : table_open(s->env, path, size, number, NULL, out);
+    if (rc == 0) {
+        rc = env_size(s->env, f, &size);
+        env_close(s->env, f);
+    }
+    if (rc == 0)
+        rc = table_open(s->env, path, size, number, NULL, out);
+    free(path);
+    return rc;
 }
 
 void survey_table(struct store *s, uint64_t number, struct survey *out)
 {
-    char *path = survey_path(s, number);
+    struct table *table;
+    bool bad_filter = false;
     *out = (struct survey){0};
-    int rc = open_whole(s, path, number, &out->table);
+    int rc = out->status = survey_open(s, number, &table);
     if (rc == 0) {
-        struct iter *it = table_iter_salvage(out->table, &out->bad_blocks);
+        struct iter *it = table_iter_salvage(table, &out->bad_blocks);
         for (iter_first(it); it->valid; iter_next(it))
             if (key_sequence(it->key) > out->highest_sequence)
                 out->highest_sequence = key_sequence(it->key);
         rc = it->status;
+        if (rc == STORE_EFORMAT)
+            out->status = rc;
         iter_destroy(it);
+        bad_filter = table_filter_damaged(table);
+        table_close(table);
     }
     if (rc)
         out->finding = mem_printf("%s", fail_text());
     else if (out->bad_blocks > 0)
         out->finding = mem_printf("%llu of its blocks cannot be read, the last: %s",
                                   (unsigned long long)out->bad_blocks, fail_text());
-    else if (table_filter_damaged(out->table))
+    else if (bad_filter) {
+        char *path = survey_path(s, number);
         out->finding = mem_printf("%s: its filter is damaged; no data is lost", path);
-    free(path);
+        free(path);
+    }
 }
 
 int store_verify(struct store *s, void (*report)(void *arg, const char *line), void *arg)
@@ -64,7 +75,6 @@ int store_verify(struct store *s, void (*report)(void *arg, const char *line), v
                 report(arg, t.finding);
                 findings++;
             }
-            table_close(t.table);
             free(t.finding);
         }
     view_release(v);

@@ -6,7 +6,7 @@
 #include "../table/table.h"
 
 struct survey {
-    struct table *table; /* NULL: nothing can be read; else table_close() it */
+    int status; /* 0, or why nothing of it can be read, or no repair may touch it (STORE_EFORMAT) */
     uint64_t bad_blocks;
     uint64_t highest_sequence;
     char *finding; /* what is wrong, with the file and offset; NULL: nothing. free() it */
@@ -15,5 +15,7 @@ struct survey {
 /* DIR/number.ldb, or .sst where that is what there is; on the heap. */
 char *survey_path(struct store *s, uint64_t number);
 void survey_table(struct store *s, uint64_t number, struct survey *out);
+/* Opens it for one who reads it whole. */
+int survey_open(struct store *s, uint64_t number, struct table **out);
 
 #endif

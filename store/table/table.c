@@ -332,6 +332,16 @@ static void close_block(struct table_iterator *it)
     it->open = false;
 }
 
+/* Where bad blocks are counted one counts as empty, and the error is none. But a block that somebody
+ * else can read, of a format not known here, is no bad one. */
+static void pass_over(struct table_iterator *it, int *status)
+{
+    if (!*status || *status == STORE_EFORMAT || !it->bad_blocks)
+        return;
+    ++*it->bad_blocks;
+    *status = 0;
+}
+
 /* Opens the block under the index's place, if it is not open. */
 static void open_block(struct table_iterator *it)
 {
@@ -345,18 +355,15 @@ static void open_block(struct table_iterator *it)
     if (!take_block_handle(&in, &at)) {
         close_block(it);
         it->read_status = bad_index_entry(it->table);
+        pass_over(it, &it->read_status);
         return;
     }
     if (it->open && it->at.offset == at.offset && it->at.size == at.size && it->data.status == 0)
         return;
     close_block(it);
     it->read_status = hold_block(it->table, at, it->keep, it->keep ? NULL : &it->ahead, &it->held);
-    if (it->read_status && it->bad_blocks) {
-        ++*it->bad_blocks;
-        it->read_status = 0; /* as an empty block */
-    } else if (it->read_status == 0) {
-        it->open = true;
-    }
+    it->open = it->read_status == 0;
+    pass_over(it, &it->read_status);
     if (!it->open)
         return;
     it->at = at;
@@ -391,24 +398,41 @@ static bool at_end_of_block(const struct table_iterator *it)
            !(it->open && it->data.status);
 }
 
+/* An entry that does not fit ends the block, and where bad blocks are counted, no more than that. */
+static void end_bad_block(struct table_iterator *it)
+{
+    if (!it->bad_blocks)
+        return;
+    if (it->open && it->data.status) {
+        in_block(it->table, it->at.offset, it->data.status);
+        pass_over(it, &it->data.status);
+        close_block(it);
+    }
+    pass_over(it, &it->index.status);
+}
+
 static void skip_forward(struct table_iterator *it)
 {
+    end_bad_block(it);
     while (at_end_of_block(it)) {
         block_cursor_next(&it->index);
         open_block(it);
         if (it->open)
             block_cursor_first(&it->data);
+        end_bad_block(it);
     }
     show(it);
 }
 
 static void skip_backward(struct table_iterator *it)
 {
+    end_bad_block(it);
     while (at_end_of_block(it)) {
         block_cursor_prev(&it->index);
         open_block(it);
         if (it->open)
             block_cursor_last(&it->data);
+        end_bad_block(it);
     }
     show(it);
 }

@@ -175,6 +175,39 @@ START_TEST(a_repair_goes_on_behind_a_block_that_makes_no_sense)
 }
 END_TEST
 
+/* A table of a newer LevelDB, with a compression that is not known here, is not damaged. */
+START_TEST(a_repair_leaves_a_store_of_unknown_compression_alone)
+{
+    for (int i = 0; i < 2000; i++)
+        put(i, false);
+    ck_assert_int_eq(store_flush(store), 0);
+    ck_assert_int_eq(store_close(store), 0);
+    store = NULL;
+    char *path = lowest(NAME_TABLE);
+    struct buf bytes = BUF_INIT;
+    ck_assert_int_eq(env_read_file(disk, path, &bytes), 0);
+    size_t begin = 0;
+    for (size_t n = 100; begin + n + 5 < bytes.len; n++) { /* each data block */
+        char *type = bytes.data + begin + n;
+        if (*type != TABLE_NONE || crc_unmask(get_fixed32(type + 1)) !=
+                                       crc32c(bytes.data + begin, n + 1))
+            continue;
+        *type = 4;
+        put_fixed32(type + 1, crc_mask(crc32c(bytes.data + begin, n + 1)));
+        begin += n + 5;
+        if (begin > bytes.len / 2)
+            break;
+        n = 100;
+    }
+    ck_assert_uint_gt(begin, 0);
+    ck_assert_int_eq(env_replace_file(disk, path, buf_slice(&bytes)), 0);
+    ck_assert_int_eq(open_it(true), STORE_EFORMAT);
+    ck_assert(env_exists(disk, path));
+    buf_free(&bytes);
+    free(path);
+}
+END_TEST
+
 /* ---- a sector that the disk cannot read */
 
 static struct env_ops ops;
@@ -336,6 +369,81 @@ START_TEST(a_record_that_was_taken_back_is_no_part_of_the_next)
 }
 END_TEST
 
+/* ---- a MANIFEST record that was taken back */
+
+static struct env_file *manifest_file;
+static int lacks, refused, tried;
+
+static int open_manifest(struct env *e, const char *path, int flags, struct env_file **out)
+{
+    int rc = plain->open(e, path, flags, out);
+    if (rc == 0 && (flags & ENV_WRITE) && strstr(path, "MANIFEST"))
+        manifest_file = *out;
+    return rc;
+}
+
+static int pwrite_part(struct env *e, struct env_file *f, const void *p, size_t n, uint64_t off)
+{
+    if (f != manifest_file || lacks != 1)
+        return plain->pwrite(e, f, p, n, off);
+    lacks = 2;
+    plain->pwrite(e, f, p, n / 2, off);
+    return fail(-ENOSPC, "no space behind the first half");
+}
+
+/* The power goes before the sync of the next record. */
+static int sync_cut(struct env *e, struct env_file *f)
+{
+    if (f == manifest_file && lacks == 2) {
+        lacks = 3;
+        for (uint64_t seed = 1; seed <= 1000; seed++) {
+            struct env *copy = env_sim_cut_copy(e);
+            struct store_options with = options;
+            struct store *s;
+            env_sim_survive(copy, SIM_RANDOM, seed);
+            with.env = copy;
+            tried++;
+            if (store_open("/db", &with, &s) == 0) {
+                store_close(s);
+            } else if (refused++ == 0) {
+                printf("seed %llu: %s\n", (unsigned long long)seed, fail_text());
+                fflush(stdout);
+            }
+            env_sim_free(copy);
+        }
+    }
+    return plain->sync(e, f);
+}
+
+START_TEST(a_manifest_record_that_was_taken_back_is_no_part_of_the_next)
+{
+    char *key = mem_alloc(40000);
+    memset(key, 'k', 40000);
+    options.reserve_bytes = 0;
+    ck_assert_int_eq(store_close(store), 0);
+    plain = disk->ops;
+    ops = *plain;
+    ops.open = open_manifest;
+    ops.pwrite = pwrite_part;
+    ops.sync = sync_cut;
+    disk->ops = &ops;
+    ck_assert_int_eq(open_it(false), 0);
+    ck_assert_int_eq(store_put(store, slice_of(key, 40000), slice_str("x"), true), 0);
+    lacks = 1;
+    int rc = store_flush(store);
+    ck_assert_msg(rc == 0 || rc == -ENOSPC, "%s", fail_text());
+    for (int i = 0; i < 100 && rc; i++)
+        rc = store_flush(store);
+    ck_assert_int_eq(rc, 0);
+    ck_assert_int_eq(tried, 1000);
+    ck_assert_msg(refused == 0, "refused %d times after a power cut", refused);
+    store_close(store);
+    store = NULL;
+    disk->ops = plain;
+    free(key);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("review");
@@ -344,9 +452,11 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_repair_without_manifest_takes_the_log_behind_a_dropped_delete);
     tcase_add_test(tc, a_repair_goes_on_behind_a_block_that_makes_no_sense);
+    tcase_add_test(tc, a_repair_leaves_a_store_of_unknown_compression_alone);
     tcase_add_loop_test(tc, a_sector_that_cannot_be_read_does_not_hinder_the_repair, 0, 3);
     tcase_add_test(tc, a_repair_needs_no_descriptor_for_each_table);
     tcase_add_test(tc, a_record_that_was_taken_back_is_no_part_of_the_next);
+    tcase_add_test(tc, a_manifest_record_that_was_taken_back_is_no_part_of_the_next);
     suite_add_tcase(suite, tc);
     temp_dir_make();
     int failed = run_suite(suite);
