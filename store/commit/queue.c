@@ -190,9 +190,21 @@ static int append_to_log(struct store *s, const struct store_batch *batch, struc
 static int undo_append(struct store *s)
 {
     int rc = log_undo(&s->log->writer);
-    return rc ? fail(-EIO, "a record for which there was no space cannot be taken back: %s",
-                     fail_text())
-              : 0;
+    if (rc)
+        return fail(-EIO, "a record for which there was no space cannot be taken back: %s",
+                    fail_text());
+    pthread_mutex_lock(&s->mu);
+    s->log->taken_back++;
+    pthread_mutex_unlock(&s->mu);
+    return 0;
+}
+
+/* What was taken back is to be gone on the disk, too, before the next record lies there: of two
+ * records a power cut might make one, from the first fragments of the one and the last of the
+ * other. mu held at entry and exit, let go of meanwhile. */
+static int settle_undone(struct store *s)
+{
+    return s->log->taken_back_synced < s->log->taken_back ? sync_now(s) : 0;
 }
 
 /* On a full disk: the record is there as a whole, or (-ENOSPC, -EDQUOT) not at all. */
@@ -208,6 +220,11 @@ static int append_whole(struct store *s, const struct group *g, struct append_wa
         if (!again)
             return rc;
         mark = space_mark(&s->space);
+        pthread_mutex_lock(&s->mu);
+        rc = settle_undone(s);
+        pthread_mutex_unlock(&s->mu);
+        if (rc)
+            return rc;
         rc = append_to_log(s, g->batch, (struct append_way){0});
     }
     return rc;
@@ -220,6 +237,9 @@ static int commit_group(struct store *s, struct group *g)
     uint64_t before = atomic_load_explicit(&s->last_sequence, memory_order_relaxed);
     uint64_t after = before + store_batch_count(g->batch);
     bool durable_first = g->sync && s->options.visible_when_durable;
+    int unsettled = settle_undone(s);
+    if (unsettled)
+        return unsettled;
     struct append_way way = way_of(s, g);
 
     if (after >= KEY_MAX_SEQUENCE) {

@@ -167,7 +167,7 @@ void sync_wake_all(struct store *s)
 /* One log as a round sees it. */
 struct target_log {
     struct live_log *log;
-    uint64_t upto;
+    uint64_t upto, taken_back;
 };
 
 /* The live logs that have something to sync, older ones first, each with a reference. mu held. */
@@ -179,12 +179,12 @@ static int collect_logs(struct store *s, struct target_log **out, bool *entries)
         count++;
     *out = mem_alloc((size_t)count * sizeof **out);
     for (struct live_log *l = s->logs; l; l = l->next) {
-        if (l->synced >= l->appended && l->entry_synced)
+        if (l->synced >= l->appended && l->taken_back_synced >= l->taken_back && l->entry_synced)
             continue;
         if (!l->entry_synced)
             *entries = true;
         l->refs++;
-        (*out)[n++] = (struct target_log){l, l->appended};
+        (*out)[n++] = (struct target_log){l, l->appended, l->taken_back};
     }
     return n;
 }
@@ -201,7 +201,8 @@ static int sync_logs(struct store *s)
     pthread_mutex_unlock(&s->mu);
     int rc = beside_sync(s);
     for (int i = 0; i < n && rc == 0; i++)
-        if (logs[i].log->synced < logs[i].upto)
+        if (logs[i].log->synced < logs[i].upto ||
+            logs[i].log->taken_back_synced < logs[i].taken_back)
             rc = env_sync(s->env, logs[i].log->file);
     if (rc == 0 && entries)
         rc = env_sync_dir(s->env, s->dir);
@@ -210,6 +211,7 @@ static int sync_logs(struct store *s)
         if (rc == 0) {
             if (logs[i].log->synced < logs[i].upto)
                 logs[i].log->synced = logs[i].upto;
+            logs[i].log->taken_back_synced = logs[i].taken_back;
             logs[i].log->entry_synced = true;
         }
         live_log_unref(s, logs[i].log);

@@ -35,6 +35,8 @@ struct live_log {
     uint64_t appended; /* bytes of whole records; guarded by mu */
     uint64_t synced;   /* of those on stable storage; guarded by mu */
     bool entry_synced; /* its directory entry is on stable storage; guarded by mu */
+    uint64_t taken_back, taken_back_synced; /* how many records were cut off again (no space), and
+                                               of those also on stable storage; guarded by mu */
 };
 
 /* A full memtable on its way into a table. */

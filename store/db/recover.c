@@ -164,8 +164,7 @@ static int count_rest(struct replay *r, struct log_reader *log, bool have, uint6
         r->cut_records++;
     while ((rc = log_read(log, &record)) == 1)
         r->cut_records++;
-    if (is_damage(r, rc) ||
-        (rc == 0 && log->size > from && (have || log->end == LOG_END_TORN)))
+    if (is_damage(r, rc) || (rc == 0 && log->size > from && (have || log->end == LOG_END_TORN)))
         r->cut_bytes += log->size - from;
     return rc < 0 && !is_damage(r, rc) ? rc : 0;
 }

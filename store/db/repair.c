@@ -54,8 +54,8 @@ static void look_at(void *arg, const char *name)
         add_input(r, number);
 }
 
-/* Is that damage to a file? Else nothing is known of it (an unknown format, too many open files), and
- * what a repair would make of that is worse than what there is. */
+/* Is that damage to a file? Else nothing is known of it (an unknown format, too many open files),
+ * and what a repair would make of that is worse than what there is. */
 static bool is_damage(int rc)
 {
     return rc == STORE_ECORRUPT || rc == -EIO || rc == -ENOENT;

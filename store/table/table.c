@@ -332,8 +332,8 @@ static void close_block(struct table_iterator *it)
     it->open = false;
 }
 
-/* Where bad blocks are counted one counts as empty, and the error is none. But a block that somebody
- * else can read, of a format not known here, is no bad one. */
+/* Where bad blocks are counted one counts as empty, and the error is none. But a block that
+ * somebody else can read, of a format not known here, is no bad one. */
 static void pass_over(struct table_iterator *it, int *status)
 {
     if (!*status || *status == STORE_EFORMAT || !it->bad_blocks)
@@ -398,7 +398,8 @@ static bool at_end_of_block(const struct table_iterator *it)
            !(it->open && it->data.status);
 }
 
-/* An entry that does not fit ends the block, and where bad blocks are counted, no more than that. */
+/* An entry that does not fit ends the block, and where bad blocks are counted, no more than that.
+ */
 static void end_bad_block(struct table_iterator *it)
 {
     if (!it->bad_blocks)

@@ -103,8 +103,9 @@ static void change_byte(const char *path, size_t at)
     buf_free(&bytes);
 }
 
-/* The newest change in tables was a delete, and a compaction dropped it: without a MANIFEST no table
- * says its number. What was synced into the log behind it is whole, and must not go for that. */
+/* The newest change in tables was a delete, and a compaction dropped it: without a MANIFEST no
+ * table says its number. What was synced into the log behind it is whole, and must not go for that.
+ */
 START_TEST(a_repair_without_manifest_takes_the_log_behind_a_dropped_delete)
 {
     char key[32];
@@ -189,8 +190,8 @@ START_TEST(a_repair_leaves_a_store_of_unknown_compression_alone)
     size_t begin = 0;
     for (size_t n = 100; begin + n + 5 < bytes.len; n++) { /* each data block */
         char *type = bytes.data + begin + n;
-        if (*type != TABLE_NONE || crc_unmask(get_fixed32(type + 1)) !=
-                                       crc32c(bytes.data + begin, n + 1))
+        if (*type != TABLE_NONE ||
+            crc_unmask(get_fixed32(type + 1)) != crc32c(bytes.data + begin, n + 1))
             continue;
         *type = 4;
         put_fixed32(type + 1, crc_mask(crc32c(bytes.data + begin, n + 1)));

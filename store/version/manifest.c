@@ -201,11 +201,13 @@ static void complete_edit(struct version_set *s, struct edit *e)
     e->next_file = s->next_file;
 }
 
-/* *undone: there was no space for the record, and the MANIFEST is as it was. */
+/* *undone: there was no space for the record, and the MANIFEST is as it was; also on the disk, or a
+ * power cut might make one record of this one's first fragments and the next one's last. */
 static int write_record(struct version_set *s, struct slice record, bool *undone)
 {
     int rc = log_append(&s->manifest_log, record);
-    *undone = space_lacks(rc) && log_undo(&s->manifest_log) == 0;
+    *undone =
+        space_lacks(rc) && log_undo(&s->manifest_log) == 0 && env_sync(s->env, s->manifest) == 0;
     return rc ? rc : env_sync(s->env, s->manifest);
 }
 
