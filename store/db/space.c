@@ -71,6 +71,22 @@ static void bound_by_disk(struct store *s)
         s->space.reserve = on_disk.total / 8;
 }
 
+/* The disk tells nothing of quotas: takes so much of it for a moment. */
+static bool can_take(struct store *s, uint64_t bytes)
+{
+    char *reserve = name_reserve(s->dir), *path = mem_printf("%s.dbtmp", reserve);
+    struct env_file *file;
+    int rc = env_open(s->env, path, ENV_WRITE | ENV_CREATE | ENV_TRUNCATE, &file);
+    if (rc == 0) {
+        rc = env_allocate(s->env, file, bytes);
+        env_close(s->env, file);
+        env_unlink(s->env, path);
+    }
+    free(path);
+    free(reserve);
+    return !space_lacks(rc);
+}
+
 void space_open(struct store *s)
 {
     struct space *p = &s->space;
@@ -83,7 +99,7 @@ void space_open(struct store *s)
     if (rc && !space_lacks(rc)) {
         p->reserve = 0;
         info_log(s, "no space is kept for deletes on a full disk: %s", fail_text());
-    } else if (rc || !has_available(s, headroom(p))) {
+    } else if (rc || !has_available(s, headroom(p)) || !can_take(s, headroom(p))) {
         give_up_reserve(s);
         env_sync_dir(s->env, s->dir);
         atomic_store(&p->low, true);

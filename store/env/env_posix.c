@@ -310,7 +310,8 @@ static int posix_lock(struct env *e, const char *path, struct env_file **out)
         goto out;
     }
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) || pwrite(fd, pid, (size_t)n, 0) != n) {
+    bool written = ftruncate(fd, 0) == 0 && pwrite(fd, pid, (size_t)n, 0) == n;
+    if (!written && !space_lacks(-errno)) { /* a full disk is locked without it */
         rc = posix_failed("write", path);
         goto out;
     }

@@ -445,6 +445,53 @@ START_TEST(a_manifest_record_that_was_taken_back_is_no_part_of_the_next)
 }
 END_TEST
 
+/* ---- a quota */
+
+/* What statvfs says of a disk on which a quota is used up. */
+static int plenty(struct env *e, const char *path, struct env_space *out)
+{
+    (void)e, (void)path;
+    *out = (struct env_space){1ull << 40, 1ull << 40, 1ull << 40};
+    return 0;
+}
+
+START_TEST(a_store_whose_quota_is_used_up_opens_thanks_to_the_reserve)
+{
+    struct env_space space;
+    struct env_file *f;
+    char zeroes[512] = "";
+    options.reserve_bytes = 1 << 20;
+    ck_assert_int_eq(store_close(store), 0);
+    ck_assert_int_eq(open_it(false), 0);
+    for (int i = 0; i < 100; i++)
+        put(i, true);
+    ck_assert_int_eq(store_close(store), 0);
+    store = NULL;
+    ck_assert(env_exists(disk, "/db/RESERVE"));
+    ck_assert_int_eq(env_space(disk, "/db", &space), 0);
+    env_sim_set_capacity(disk, space.total - space.available + 4096);
+    ck_assert_int_eq(env_open(disk, "/others", ENV_WRITE | ENV_CREATE, &f), 0);
+    for (uint64_t at = 0; env_pwrite(disk, f, zeroes, sizeof zeroes, at) == 0;)
+        at += sizeof zeroes;
+    env_close(disk, f);
+    plain = disk->ops;
+    ops = *plain;
+    ops.space = plenty;
+    disk->ops = &ops;
+    int rc = open_it(false);
+    char *why = mem_printf("%s", fail_text());
+    ck_assert_msg(rc == 0, "%s (and the reserve is %s)", why,
+                  env_exists(disk, "/db/RESERVE") ? "held" : "given up");
+    free(why);
+    ck_assert(has(99));
+    char key[32];
+    ck_assert_int_eq(store_delete(store, key_text(key, 99), true), 0);
+    store_close(store);
+    store = NULL;
+    disk->ops = plain;
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("review");
@@ -458,6 +505,7 @@ int main(void)
     tcase_add_test(tc, a_repair_needs_no_descriptor_for_each_table);
     tcase_add_test(tc, a_record_that_was_taken_back_is_no_part_of_the_next);
     tcase_add_test(tc, a_manifest_record_that_was_taken_back_is_no_part_of_the_next);
+    tcase_add_test(tc, a_store_whose_quota_is_used_up_opens_thanks_to_the_reserve);
     suite_add_tcase(suite, tc);
     temp_dir_make();
     int failed = run_suite(suite);
