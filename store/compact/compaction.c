@@ -97,10 +97,25 @@ static bool overlaps_enough(struct run *r, struct slice ikey)
     return r->overlap > COMPACTION_OVERLAP_TABLES * (uint64_t)r->s->options.table_bytes;
 }
 
+/* Where they do not ascend a table is damaged in a way that no checksum tells. */
+static bool ascends(const struct run *r, struct slice ikey)
+{
+    const struct edit *e = &r->edit;
+    if (!r->open && e->added_count == 0)
+        return true;
+    struct slice last =
+        buf_slice(r->open ? &r->out.largest : &e->added[e->added_count - 1].largest);
+    return last.len == 0 || ikey_compare(last, ikey) < 0;
+}
+
 /* A table ends between two user keys only: all versions of a key stay together. */
 static int add(struct run *r, struct slice ikey, struct slice value)
 {
     int rc = 0;
+    if (!ascends(r, ikey)) {
+        r->unreadable = true;
+        return fail(STORE_ECORRUPT, "the keys of a table do not ascend");
+    }
     bool enough = overlaps_enough(r, ikey);
     if (r->open && r->shadow.new_user &&
         (enough || table_builder_bytes(r->out.builder) >= r->s->options.table_bytes))

@@ -9,10 +9,18 @@
 static int read_whole(struct store *s, const struct table_file *f)
 {
     struct iter *it = table_cache_iter(s->tables, f->number, f->size, false);
-    for (iter_first(it); it->valid && !background_stopping(s); iter_next(it)) {
+    struct buf last = BUF_INIT;
+    bool ascend = true;
+    for (iter_first(it); ascend && it->valid && !background_stopping(s); iter_next(it)) {
+        ascend = last.len == 0 || ikey_compare(buf_slice(&last), it->key) < 0;
+        buf_set(&last, it->key);
     }
     int rc = it->status;
+    if (!ascend)
+        rc = fail(STORE_ECORRUPT, "%s/%06llu.ldb: its keys do not ascend", s->dir,
+                  (unsigned long long)f->number);
     iter_destroy(it);
+    buf_free(&last);
     return rc;
 }
 

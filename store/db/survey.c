@@ -41,10 +41,19 @@ void survey_table(struct store *s, uint64_t number, struct survey *out)
     int rc = out->status = survey_open(s, number, &table);
     if (rc == 0) {
         struct iter *it = table_iter_salvage(table, &out->bad_blocks);
-        for (iter_first(it); it->valid; iter_next(it))
+        struct buf last = BUF_INIT;
+        bool ascend = true;
+        for (iter_first(it); it->valid; iter_next(it)) {
             if (key_sequence(it->key) > out->highest_sequence)
                 out->highest_sequence = key_sequence(it->key);
+            ascend &= last.len == 0 || ikey_compare(buf_slice(&last), it->key) < 0;
+            buf_set(&last, it->key);
+        }
         rc = it->status;
+        if (rc == 0 && !ascend)
+            rc = fail(STORE_ECORRUPT, "%s/%06llu.ldb: its keys do not ascend", s->dir,
+                      (unsigned long long)number);
+        buf_free(&last);
         if (rc == STORE_EFORMAT)
             out->status = rc;
         iter_destroy(it);

@@ -209,6 +209,48 @@ START_TEST(a_repair_leaves_a_store_of_unknown_compression_alone)
 }
 END_TEST
 
+/* The same without a repair: a compaction leaves such a table as it is. */
+START_TEST(a_compaction_leaves_a_table_alone_whose_keys_do_not_ascend)
+{
+    for (int i = 0; i < 2000; i++)
+        put(i, false);
+    ck_assert_int_eq(store_flush(store), 0);
+    ck_assert_int_eq(store_close(store), 0);
+    store = NULL;
+    char *path = lowest(NAME_TABLE), *at = NULL;
+    struct buf bytes = BUF_INIT;
+    ck_assert_int_eq(env_read_file(disk, path, &bytes), 0);
+    size_t len = 0;
+    for (size_t n = 100; n + 5 < bytes.len && !len; n++)
+        if (bytes.data[n] == TABLE_NONE &&
+            crc_unmask(get_fixed32(bytes.data + n + 1)) == crc32c(bytes.data, n + 1))
+            len = n;
+    ck_assert_uint_gt(len, 0);
+    at = memmem(bytes.data, len, "key000016", 9); /* a restart point: the whole key */
+    ck_assert(at != NULL);
+    at[8] = '0'; /* key000010 */
+    at[7] = '0'; /* key000000 */
+    put_fixed32(bytes.data + len + 1, crc_mask(crc32c(bytes.data, len + 1)));
+    ck_assert_int_eq(env_replace_file(disk, path, buf_slice(&bytes)), 0);
+    ck_assert_int_eq(open_it(false), 0);
+    for (int i = 0; i < 2000; i += 3)
+        put(i, false);
+    int rc = store_compact(store, slice_of(NULL, 0), slice_of(NULL, 0));
+    ck_assert_int_eq(rc, STORE_ECORRUPT);
+    ck_assert_int_eq(store_background_error(store), 0);
+    ck_assert(has(1999));
+    ck_assert_int_eq(store_close(store), 0);
+    ck_assert_int_eq(open_it(true), 0); /* and a repair ends that */
+    ck_assert_int_eq(store_compact(store, slice_of(NULL, 0), slice_of(NULL, 0)), 0);
+    int missing = 0;
+    for (int i = 0; i < 2000; i++)
+        missing += !has(i);
+    ck_assert_int_lt(missing, 100);
+    buf_free(&bytes);
+    free(path);
+}
+END_TEST
+
 /* ---- a sector that the disk cannot read */
 
 static struct env_ops ops;
@@ -501,6 +543,7 @@ int main(void)
     tcase_add_test(tc, a_repair_without_manifest_takes_the_log_behind_a_dropped_delete);
     tcase_add_test(tc, a_repair_goes_on_behind_a_block_that_makes_no_sense);
     tcase_add_test(tc, a_repair_leaves_a_store_of_unknown_compression_alone);
+    tcase_add_test(tc, a_compaction_leaves_a_table_alone_whose_keys_do_not_ascend);
     tcase_add_loop_test(tc, a_sector_that_cannot_be_read_does_not_hinder_the_repair, 0, 3);
     tcase_add_test(tc, a_repair_needs_no_descriptor_for_each_table);
     tcase_add_test(tc, a_record_that_was_taken_back_is_no_part_of_the_next);
