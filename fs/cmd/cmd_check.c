@@ -43,9 +43,10 @@ static void say_repaired(struct fs *fs, const char *path)
            (unsigned long long)st.cut_bytes, path, path);
 }
 
-/* Compactions would only fill the memory. */
-static void no_compactions(struct store_options *o)
+/* Compactions would only fill the memory, and so would the reserve, which is copied there. */
+static void spare_memory(struct store_options *o)
 {
+    o->reserve_bytes = 0;
     o->l0_compact = 1 << 20;
     o->level_base_bytes = SIZE_MAX;
 }
@@ -66,7 +67,7 @@ static int check(const char *path, bool repair, struct env *env)
     o.store.env = env;
     o.only_read_segments = !repair;
     if (!repair)
-        no_compactions(&o.store);
+        spare_memory(&o.store);
     int rc = must_be_store(path);
     if (rc == 0)
         rc = fs_open(path, &o, &fs);
