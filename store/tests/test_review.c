@@ -128,6 +128,54 @@ START_TEST(a_repair_without_manifest_takes_the_log_behind_a_dropped_delete)
 }
 END_TEST
 
+/* The same, with the power cut at each call of the repair. */
+START_TEST(a_repair_without_manifest_can_be_cut_at_any_call)
+{
+    char key[32];
+    for (int i = 0; i < 300; i++)
+        put(i, false);
+    ck_assert_int_eq(store_delete(store, key_text(key, 3), false), 0);
+    ck_assert_int_eq(store_flush(store), 0);
+    ck_assert_int_eq(store_compact(store, slice_of(NULL, 0), slice_of(NULL, 0)), 0);
+    put(1000, true);
+    ck_assert_int_eq(store_flush(store), 0);
+    ck_assert_int_eq(store_delete(store, key_text(key, 4), false), 0);
+    put(1001, true);
+    kill_and_keep(SIM_KEEP_ALL, 1);
+    char *manifest = lowest(NAME_MANIFEST);
+    change_byte(manifest, 9);
+    ck_assert_int_eq(open_it(false), STORE_ECORRUPT);
+    bool cut = true;
+    for (uint64_t k = 1; cut; k++)
+        for (uint64_t seed = 1; seed <= 20; seed++) {
+            struct env *copy = env_sim_cut_copy(disk), *whole = disk;
+            env_sim_survive(copy, SIM_KEEP_ALL, 1);
+            disk = copy;
+            env_sim_cut_at(copy, k);
+            int rc = open_it(true);
+            cut = env_sim_is_cut(copy);
+            if (rc == 0)
+                store_close(store);
+            cut |= env_sim_is_cut(copy);
+            env_sim_survive(copy, SIM_RANDOM, k * 100 + seed);
+            rc = open_it(seed % 2);
+            if (rc == STORE_ECORRUPT)
+                rc = open_it(true);
+            ck_assert_msg(rc == 0, "cut at call %llu: %s", (unsigned long long)k, fail_text());
+            for (int i = 0; i < 300; i++)
+                ck_assert_msg(has(i) == (i != 3 && i != 4), "cut at call %llu, seed %llu: key %d",
+                              (unsigned long long)k, (unsigned long long)seed, i);
+            ck_assert_msg(has(1000) && has(1001), "cut at call %llu, seed %llu: %d %d", (unsigned long long)k,
+                          (unsigned long long)seed, has(1000), has(1001));
+            store_close(store);
+            store = NULL;
+            env_sim_free(copy);
+            disk = whole;
+        }
+    free(manifest);
+}
+END_TEST
+
 /* A block whose checksum is right and whose bytes make no sense (memory that failed before the
  * checksum was made). Of other tables nothing may be lost for it. */
 START_TEST(a_repair_goes_on_behind_a_block_that_makes_no_sense)
@@ -541,6 +589,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_repair_without_manifest_takes_the_log_behind_a_dropped_delete);
+    tcase_add_test(tc, a_repair_without_manifest_can_be_cut_at_any_call);
     tcase_add_test(tc, a_repair_goes_on_behind_a_block_that_makes_no_sense);
     tcase_add_test(tc, a_repair_leaves_a_store_of_unknown_compression_alone);
     tcase_add_test(tc, a_compaction_leaves_a_table_alone_whose_keys_do_not_ascend);
