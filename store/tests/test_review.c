@@ -165,8 +165,8 @@ START_TEST(a_repair_without_manifest_can_be_cut_at_any_call)
             for (int i = 0; i < 300; i++)
                 ck_assert_msg(has(i) == (i != 3 && i != 4), "cut at call %llu, seed %llu: key %d",
                               (unsigned long long)k, (unsigned long long)seed, i);
-            ck_assert_msg(has(1000) && has(1001), "cut at call %llu, seed %llu: %d %d", (unsigned long long)k,
-                          (unsigned long long)seed, has(1000), has(1001));
+            ck_assert_msg(has(1000) && has(1001), "cut at call %llu, seed %llu: %d %d",
+                          (unsigned long long)k, (unsigned long long)seed, has(1000), has(1001));
             store_close(store);
             store = NULL;
             env_sim_free(copy);
