@@ -192,7 +192,12 @@ static int give_entry(struct listing *l, const char *name, struct slice value, b
         return 0;
     }
     inode_free(&i);
-    return give_looked_up(l, name, value, taken);
+    rc = give_looked_up(l, name, value, taken);
+    if (rc == -EIO && kind == ENTRY_REFERENCE) { /* its inode is lost: the other names are not */
+        *taken = give(l, name, &st, false);
+        rc = 0;
+    }
+    return rc;
 }
 
 /* From the iterator's place on. `skip` entries lie between a mark and the position wanted. */

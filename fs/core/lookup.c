@@ -15,7 +15,8 @@ bool may_take_name(struct node *dir)
     return yes;
 }
 
-/* The node of an entry that was read; *again: it may be stale. */
+/* The node of an entry that was read. -EAGAIN: it may be stale; -ENOENT: so is a reference, unless
+ * its inode is lost. */
 static int node_of_entry(struct fs *fs, uint64_t dir, const char *name, struct slice value,
                          uint64_t ino, uint64_t evictions, struct node **out)
 {
@@ -24,10 +25,8 @@ static int node_of_entry(struct fs *fs, uint64_t dir, const char *name, struct s
     int rc = entry_decode(value, &ino, &kind, &i);
     if (rc)
         return rc;
-    if (kind == ENTRY_REFERENCE) {
-        rc = node_load(fs, ino, out);
-        return rc == -ENOENT ? -EAGAIN : rc; /* its last name went in between */
-    }
+    if (kind == ENTRY_REFERENCE)
+        return node_load(fs, ino, out);
     *out = node_adopt(fs, ino, &i, (struct node_home){true, dir, name}, evictions);
     return *out ? 0 : -EAGAIN;
 }
@@ -43,7 +42,7 @@ int lookup_node(struct fs *fs, struct node *dir, const char *name, struct node *
 {
     struct fs_key key = key_named(KEY_ENTRY, dir->ino, name);
     struct buf value = BUF_INIT;
-    uint64_t ino = 0, evictions = 0;
+    uint64_t ino = 0, evictions = 0, missed = 0;
     int rc = -EAGAIN;
     *out = NULL;
     if (!S_ISDIR(dir->type))
@@ -58,10 +57,19 @@ int lookup_node(struct fs *fs, struct node *dir, const char *name, struct node *
             rc = peek_ino(buf_slice(&value), &ino);
         if (rc == 0 && (*out = node_pin(fs, ino)))
             break;
-        if (rc == 0)
-            rc = seen == ino
-                     ? node_of_entry(fs, dir->ino, name, buf_slice(&value), ino, evictions, out)
-                     : -EAGAIN;
+        if (rc == 0 && missed == ino) { /* a reference and its inode go together, for ever */
+            rc = fail(STORE_ECORRUPT, "a name of an inode that is not there");
+            break;
+        }
+        if (rc)
+            break;
+        rc = seen == ino
+                 ? node_of_entry(fs, dir->ino, name, buf_slice(&value), ino, evictions, out)
+                 : -EAGAIN;
+        if (rc == -ENOENT) { /* its last name went in between */
+            missed = ino;
+            rc = -EAGAIN;
+        }
     }
     buf_free(&value);
     return rc == -ENOENT ? rc : fs_error(fs, dir->ino, rc);

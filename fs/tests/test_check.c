@@ -90,6 +90,33 @@ START_TEST(a_link_count_that_is_wrong_is_found)
 }
 END_TEST
 
+static bool count_names(void *arg, const struct fs_dirent *e)
+{
+    int *n = arg;
+    ++*n;
+    ck_assert(!e->looked_up || strcmp(e->name, "linked") != 0);
+    return true;
+}
+
+/* What a repair can leave (the table with the inode's record is lost, that with the names is not). */
+START_TEST(a_name_of_a_lost_inode_is_an_error_and_no_endless_search)
+{
+    struct stat st;
+    struct fs_dir *d;
+    fs_forget(fs, linked, 1);
+    del(key_of(KEY_INODE, linked));
+    expect("a name of an inode that is not there");
+    ck_assert_int_eq(fs_lookup(fs, dir, "linked", &st), -EIO);
+    ck_assert_int_eq(fs_unlink(fs, dir, "linked"), -EIO);
+    ck_assert_int_eq(fs_rename(fs, dir, "file", dir, "linked", 0), -EIO);
+    ck_assert_int_eq(fs_opendir(fs, dir, &d), 0);
+    int names = 0;
+    ck_assert_int_eq(fs_readdir(fs, d, 0, FS_DIR_PLUS, count_names, &names), 0);
+    ck_assert_int_eq(names, 4);
+    fs_closedir(fs, d);
+}
+END_TEST
+
 static void set_links_of(struct fs_key key, uint32_t nlink)
 {
     struct buf value = BUF_INIT;
@@ -320,6 +347,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_name_that_is_gone_is_found);
     tcase_add_test(tc, an_inode_that_is_gone_is_found);
+    tcase_add_test(tc, a_name_of_a_lost_inode_is_an_error_and_no_endless_search);
     tcase_add_test(tc, a_link_count_that_is_wrong_is_found);
     tcase_add_test(tc, an_inode_in_its_entry_has_one_name);
     tcase_add_test(tc, an_inode_without_a_name_is_found);
