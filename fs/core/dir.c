@@ -50,8 +50,8 @@ static void free_marks(struct marks *m)
     buf_free(&m->names);
 }
 
-/* The last mark at or before pos: its name, NULL if there is none. */
-static const char *find_mark(const struct marks *m, uint64_t pos, uint64_t *at)
+/* How many marks are at or before pos. */
+static size_t marks_upto(const struct marks *m, uint64_t pos)
 {
     size_t low = 0, high = m->count;
     while (low < high) {
@@ -61,27 +61,46 @@ static const char *find_mark(const struct marks *m, uint64_t pos, uint64_t *at)
         else
             high = middle;
     }
-    if (low == 0)
+    return low;
+}
+
+static const char *name_of(const struct marks *m, size_t i)
+{
+    return m->names.data + m->at[i].name;
+}
+
+/* The last mark at or before pos: its name, NULL if there is none. */
+static const char *find_mark(const struct marks *m, uint64_t pos, uint64_t *at)
+{
+    size_t n = marks_upto(m, pos);
+    if (n == 0)
         return NULL;
-    *at = m->at[low - 1].pos;
-    return m->names.data + m->at[low - 1].name;
+    *at = m->at[n - 1].pos;
+    return name_of(m, n - 1);
 }
 
 static const char *nearest(const struct fs_dir *d, uint64_t pos, uint64_t *at)
 {
     uint64_t at_a = 0, at_b = 0;
     const char *a = find_mark(&d->sparse, pos, &at_a), *b = find_mark(&d->recent, pos, &at_b);
-    bool take_b = !a || (b && at_b > at_a);
+    bool take_b = !a || (b && at_b >= at_a); /* what was given last counts */
     *at = take_b ? at_b : at_a;
     return take_b ? b : a;
 }
 
 static void note_given(struct fs_dir *d, uint64_t pos, const char *name)
 {
+    struct marks *m = &d->sparse;
     add_mark(&d->recent, pos, name);
-    if (pos % MARK_EVERY == 0 &&
-        (d->sparse.count == 0 || d->sparse.at[d->sparse.count - 1].pos < pos))
-        add_mark(&d->sparse, pos, name);
+    if (pos % MARK_EVERY != 0)
+        return;
+    size_t n = marks_upto(m, pos);
+    if (n == m->count && (n == 0 || m->at[n - 1].pos < pos)) {
+        add_mark(m, pos, name);
+    } else if (n > 0 && m->at[n - 1].pos == pos && strcmp(name_of(m, n - 1), name) != 0) {
+        m->at[n - 1].name = m->names.len; /* given anew, it is behind another name now */
+        buf_append(&m->names, name, strlen(name) + 1);
+    }
 }
 
 /* ---- open and close */

@@ -128,6 +128,38 @@ START_TEST(a_listing_goes_on_from_any_position_it_gave)
 }
 END_TEST
 
+/* What the kernel took of the first answer ends before a position that the handle remembers for
+ * long; when that position is given again it is behind another name. */
+START_TEST(a_position_that_is_given_anew_is_behind_the_new_name)
+{
+    for (int removes = 0; removes < 2; removes++) {
+        uint64_t d = make_many(1000);
+        struct fs_dir *open = open_dir(d);
+        list(open, 0, 300, FS_DIR_NAMES);
+        uint64_t off = got.next[149];
+        got.count = 150; /* the kernel took so many */
+        for (int i = 160; i < 180; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "f%05dn", i);
+            if (removes)
+                ck_assert_int_eq(fs_unlink(fs, d, name_of(i)), 0);
+            else
+                make_file(d, name);
+        }
+        off = list(open, off, 106, FS_DIR_NAMES);
+        ck_assert_uint_eq(off, 256);
+        list(open, off, MAX - got.count, FS_DIR_NAMES);
+        for (int i = 0; i < 1000; i++) {
+            bool gone = removes && i >= 160 && i < 180;
+            ck_assert_msg(times(name_of(i)) == !gone, "%s was given %d times", name_of(i),
+                          times(name_of(i)));
+        }
+        fs_closedir(fs, open);
+        ck_assert_int_eq(fs_rename(fs, FS_ROOT, "d", FS_ROOT, removes ? "e" : "c", 0), 0);
+    }
+}
+END_TEST
+
 START_TEST(what_stays_is_given_once_while_others_come_and_go)
 {
     uint64_t d = make_many(1000);
@@ -405,6 +437,7 @@ int main(void)
     tcase_add_test(tc, an_empty_directory_has_two_entries);
     tcase_add_test(tc, all_entries_in_pieces_of_any_size);
     tcase_add_test(tc, a_listing_goes_on_from_any_position_it_gave);
+    tcase_add_test(tc, a_position_that_is_given_anew_is_behind_the_new_name);
     tcase_add_test(tc, what_stays_is_given_once_while_others_come_and_go);
     tcase_add_test(tc, a_directory_can_be_emptied_while_it_is_read);
     tcase_add_test(tc, rewinding_shows_what_is_new);
