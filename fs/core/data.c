@@ -71,6 +71,15 @@ static int get_block(struct fs *fs, const struct node *n, uint64_t at, struct bu
     return rc == -ENOENT ? get_from_chunk(fs, n, at, value, bytes) : rc;
 }
 
+/* A block below the size has no record. Where there are no holes it is lost (what a repair could not
+ * keep), and zeroes would be wrong data. */
+static int no_block(const struct node *n, uint64_t at)
+{
+    return n->inode.flags & INODE_SPARSE
+               ? 0
+               : fail(STORE_ECORRUPT, "the block at %llu is not there", (unsigned long long)at);
+}
+
 static int read_one(struct fs *fs, const struct node *n, char *p, size_t size, uint64_t off)
 {
     uint64_t at = off & ~(uint64_t)(FS_BLOCK - 1);
@@ -80,20 +89,26 @@ static int read_one(struct fs *fs, const struct node *n, char *p, size_t size, u
     if (rc == 0)
         copy_block(p, size, off, at, bytes);
     buf_free(&value);
-    return rc == -ENOENT ? 0 : rc;
+    return rc == -ENOENT ? no_block(n, at) : rc;
 }
 
-/* What the record, of an extent at `number`, has of [off, off + size). */
+/* What the record, of an extent at `number`, has of [off, off + size); *blocks rises by so many. */
 static int read_extent(struct fs *fs, uint64_t number, struct slice value, char *p, size_t size,
-                       uint64_t off)
+                       uint64_t off, uint64_t *blocks)
 {
     struct slice bytes = {0};
     struct chunk chunk;
+    uint64_t first = off & ~(uint64_t)(FS_BLOCK - 1);
     if (number % FS_BLOCK != 0) {
+        uint64_t at = chunk_start(number);
         int rc = chunk_decode(&chunk, value);
-        return rc ? rc : chunk_read(fs, &chunk, chunk_start(number), p, size, off);
+        if (rc)
+            return rc;
+        *blocks += (uint64_t)__builtin_popcount(chunk.map & chunk_bits(at, first, off + size));
+        return chunk_read(fs, &chunk, at, p, size, off);
     }
     int rc = extent_bytes(value, &bytes);
+    *blocks += number >= first;
     if (rc == 0)
         copy_block(p, size, off, number, bytes);
     return rc;
@@ -106,6 +121,7 @@ static int read_many(struct fs *fs, const struct node *n, char *p, size_t size, 
         first = chunk_start(off);
     struct fs_key key = key_extent(n->ino, first), prefix = key_of(KEY_EXTENT, n->ino);
     struct iter *it = size >= SCAN_SIZE ? store_scan(fs->store, NULL) : store_iter(fs->store, NULL);
+    uint64_t blocks = 0;
     int rc = 0;
     iter_stay_within(it, key_slice(&prefix));
     for (iter_seek(it, key_slice(&key)); rc == 0 && it->valid; iter_next(it)) {
@@ -114,11 +130,13 @@ static int read_many(struct fs *fs, const struct node *n, char *p, size_t size, 
         uint64_t number = get_be64(it->key.data + 9);
         if ((number & ~(uint64_t)(FS_BLOCK - 1)) >= off + size) /* (a chunk's is one more) */
             break;
-        rc = read_extent(fs, number, it->value, p, size, off);
+        rc = read_extent(fs, number, it->value, p, size, off, &blocks);
     }
     if (rc == 0)
         rc = it->status;
     iter_destroy(it);
+    if (rc == 0 && blocks < (data_end(off + size) - off / FS_BLOCK * FS_BLOCK) / FS_BLOCK)
+        rc = no_block(n, off);
     return rc;
 }
 
@@ -218,10 +236,13 @@ int data_write_block(struct change *c, const struct node *n, struct inode *next,
     bool whole = from == 0 && (to == FS_BLOCK || at + to >= size);
     bool there = below && !sparse, left = false;
     int rc = 0;
-    if (below && !whole)
+    if (below && !whole) {
         rc = data_get_block(c->fs, n, at, block, &there);
-    else if (!whole)
+        if (rc == 0 && !there)
+            rc = no_block(n, at);
+    } else if (!whole) {
         memset(block, 0, FS_BLOCK);
+    }
     if (rc == 0 && below && n->inode.flags & INODE_HAS_CHUNKS)
         rc = leave_chunk(c, n, at, &left);
     if (rc == 0 && below && whole && sparse && !left)

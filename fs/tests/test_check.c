@@ -90,6 +90,25 @@ START_TEST(a_link_count_that_is_wrong_is_found)
 }
 END_TEST
 
+/* Likewise of data. Zeroes would be wrong. */
+START_TEST(a_lost_block_of_a_file_without_holes_is_an_error_and_no_zeroes)
+{
+    char p[3 * FS_BLOCK];
+    memset(p, 'x', sizeof p);
+    uint64_t full = make_file(dir, "full");
+    write_at(full, 0, p, sizeof p);
+    del(key_extent(full, FS_BLOCK));
+    expect("blocks of the file are missing");
+    ck_assert_int_eq(fs_read(fs, full, p, 10, FS_BLOCK), -EIO);
+    ck_assert_int_eq(fs_read(fs, full, p, sizeof p, 0), -EIO);
+    ck_assert_int_eq(fs_read(fs, full, p, FS_BLOCK, 2 * FS_BLOCK), FS_BLOCK);
+    ck_assert_int_eq(fs_write(fs, full, "y", 1, FS_BLOCK + 10, false), -EIO);
+    ck_assert_int_eq(fs_write(fs, full, p, FS_BLOCK, FS_BLOCK, false), 0);
+    ck_assert_int_eq(fs_read(fs, full, p, sizeof p, 0), sizeof p);
+    ck_assert_int_eq(run_check(), 0);
+}
+END_TEST
+
 static bool count_names(void *arg, const struct fs_dirent *e)
 {
     int *n = arg;
@@ -347,6 +366,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_name_that_is_gone_is_found);
     tcase_add_test(tc, an_inode_that_is_gone_is_found);
+    tcase_add_test(tc, a_lost_block_of_a_file_without_holes_is_an_error_and_no_zeroes);
     tcase_add_test(tc, a_name_of_a_lost_inode_is_an_error_and_no_endless_search);
     tcase_add_test(tc, a_link_count_that_is_wrong_is_found);
     tcase_add_test(tc, an_inode_in_its_entry_has_one_name);
