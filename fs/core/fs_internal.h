@@ -264,6 +264,9 @@ bool caller_keeps_names(struct fs *fs);
  * inode then. */
 void unlink_put(struct change *c, struct node *n, struct inode *next, struct timespec now);
 void unlink_publish(struct fs *fs, struct node *n, const struct inode *next);
+/* Has the directory (op held) no names? 0, -ENOTEMPTY, or an error. By a look: after a repair its
+ * count of them may be wrong, and a name in a directory that is gone is lost. */
+int check_empty(struct fs *fs, const struct node *dir);
 
 /* attr.c: suid, and sgid of what its group may execute, go. */
 void drop_privileges(struct inode *next);

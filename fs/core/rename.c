@@ -74,12 +74,12 @@ static void lock_children(struct node *a, struct node *b)
 
 /* ---- checks */
 
-static int check_replace(const struct node *from, const struct node *to)
+static int check_replace(struct fs *fs, const struct node *from, const struct node *to)
 {
     if (S_ISDIR(from->type)) {
         if (!S_ISDIR(to->type))
             return -ENOTDIR;
-        return to->inode.entries > 0 ? -ENOTEMPTY : 0;
+        return check_empty(fs, to);
     }
     return S_ISDIR(to->type) ? -EISDIR : 0;
 }
@@ -213,7 +213,7 @@ static int rename_locked(struct fs *fs, struct end *from, struct end *to, unsign
         return 0; /* two names of one file: POSIX wants nothing done */
     lock_children(from->n, to->n);
     if (to->n && !(flags & RENAME_EXCHANGE))
-        rc = check_replace(from->n, to->n);
+        rc = check_replace(fs, from->n, to->n);
     if (rc == 0)
         rc = commit_rename(fs, from, to, flags);
     node_unlock(from->n);

@@ -63,13 +63,25 @@ static int remove_name(struct fs *fs, struct node *dir, const char *name, struct
     return 0;
 }
 
-static int check_kind(const struct node *n, bool want_dir)
+int check_empty(struct fs *fs, const struct node *dir)
+{
+    struct fs_key prefix = key_of(KEY_ENTRY, dir->ino);
+    struct iter *it = store_iter(fs->store, NULL);
+    iter_stay_within(it, key_slice(&prefix));
+    iter_seek(it, key_slice(&prefix));
+    bool any = it->valid && slice_starts_with(it->key, key_slice(&prefix));
+    int rc = it->status;
+    iter_destroy(it);
+    return rc ? fs_error(fs, dir->ino, rc) : any ? -ENOTEMPTY : 0;
+}
+
+static int check_kind(struct fs *fs, const struct node *n, bool want_dir)
 {
     if (want_dir && !S_ISDIR(n->type))
         return -ENOTDIR;
     if (!want_dir && S_ISDIR(n->type))
         return -EISDIR;
-    return want_dir && n->inode.entries > 0 ? -ENOTEMPTY : 0;
+    return want_dir ? check_empty(fs, n) : 0;
 }
 
 static int remove_locked(struct fs *fs, struct node *dir, const char *name, bool want_dir)
@@ -79,7 +91,7 @@ static int remove_locked(struct fs *fs, struct node *dir, const char *name, bool
     if (rc)
         return rc;
     node_lock(n);
-    rc = check_kind(n, want_dir);
+    rc = check_kind(fs, n, want_dir);
     if (rc == 0)
         rc = remove_name(fs, dir, name, n);
     node_unlock(n);
