@@ -2,12 +2,13 @@
  *
  * A position is a number: 0 the start, 1 and 2 behind "." and "..", then one more for each entry
  * given. Where a position is, in names, the handle remembers: for every entry of the last call (the
- * kernel often takes only a part of an answer and asks again from there), and for every 128th one
- * before. */
+ * kernel often takes only a part of an answer and asks again from there), for the first few thousand
+ * (seekdir), and for every 128th one behind these. */
 #include <string.h>
 
 #include "fs_internal.h"
 
+#define MARK_ALL 4096 /* entries, */
 #define MARK_EVERY 128
 
 struct mark {
@@ -92,7 +93,7 @@ static void note_given(struct fs_dir *d, uint64_t pos, const char *name)
 {
     struct marks *m = &d->sparse;
     add_mark(&d->recent, pos, name);
-    if (pos % MARK_EVERY != 0)
+    if (pos > MARK_ALL && pos % MARK_EVERY != 0)
         return;
     size_t n = marks_upto(m, pos);
     if (n == m->count && (n == 0 || m->at[n - 1].pos < pos)) {

@@ -160,6 +160,28 @@ START_TEST(a_position_that_is_given_anew_is_behind_the_new_name)
 }
 END_TEST
 
+/* seekdir to where telldir was, many answers ago. */
+START_TEST(an_older_position_stays_right_when_names_before_it_go)
+{
+    uint64_t d = make_many(1000), off = 0, then;
+    struct fs_dir *open = open_dir(d);
+    static struct got all;
+    while ((then = list(open, off, 200, FS_DIR_NAMES)) != off)
+        off = then;
+    all = got;
+    ck_assert_int_eq(all.count, 1002);
+    for (int i = 0; i < 1000; i += 2)
+        ck_assert_int_eq(fs_unlink(fs, d, name_of(i)), 0);
+    for (int i = 1; i < 1000; i += 2) {
+        got.count = 0;
+        list(open, all.next[i + 1], 1, FS_DIR_NAMES); /* behind the name before */
+        ck_assert_int_eq(got.count, 1);
+        ck_assert_str_eq(got.names[0], name_of(i));
+    }
+    fs_closedir(fs, open);
+}
+END_TEST
+
 START_TEST(what_stays_is_given_once_while_others_come_and_go)
 {
     uint64_t d = make_many(1000);
@@ -438,6 +460,7 @@ int main(void)
     tcase_add_test(tc, all_entries_in_pieces_of_any_size);
     tcase_add_test(tc, a_listing_goes_on_from_any_position_it_gave);
     tcase_add_test(tc, a_position_that_is_given_anew_is_behind_the_new_name);
+    tcase_add_test(tc, an_older_position_stays_right_when_names_before_it_go);
     tcase_add_test(tc, what_stays_is_given_once_while_others_come_and_go);
     tcase_add_test(tc, a_directory_can_be_emptied_while_it_is_read);
     tcase_add_test(tc, rewinding_shows_what_is_new);
