@@ -91,48 +91,94 @@ static int ensure_folder(struct env *env, const char *dir, bool may_create)
 
 /* ---- superblock and root */
 
-static int make_filesystem(struct fs *fs)
+int put_new_super(struct store_batch *b, uint64_t next_ino, uint64_t incompatible)
 {
-    struct super s = {.version = SUPER_VERSION, .created = time(NULL), .next_ino = FS_ROOT + 1};
-    struct inode root = {
-        .mode = S_IFDIR | 0755, .uid = geteuid(), .gid = getegid(), .nlink = 2, .parent = FS_ROOT};
-    struct store_batch b = STORE_BATCH_INIT;
+    struct super s = {.version = SUPER_VERSION,
+                      .created = time(NULL),
+                      .next_ino = next_ino,
+                      .incompatible = incompatible};
     struct buf value = BUF_INIT;
-    struct fs_key super_key = key_super(), root_key = key_of(KEY_INODE, FS_ROOT);
+    struct fs_key key = key_super();
     if (getrandom(s.uuid, sizeof s.uuid, 0) != sizeof s.uuid)
         return fail(-EIO, "getrandom failed");
-    root.atime = root.mtime = root.ctime = root.btime = fs_now();
     super_encode(&s, &value);
-    store_batch_put(&b, key_slice(&super_key), buf_slice(&value));
-    buf_clear(&value);
-    inode_encode(&root, &value);
-    store_batch_put(&b, key_slice(&root_key), buf_slice(&value));
-    int rc = store_write(fs->store, &b, true);
-    store_batch_free(&b);
+    store_batch_put(b, key_slice(&key), buf_slice(&value));
     buf_free(&value);
-    fs->super = s;
+    return 0;
+}
+
+void put_new_root(struct store_batch *b, const struct inode *counts)
+{
+    struct inode root = {.mode = S_IFDIR | 0755,
+                         .uid = geteuid(),
+                         .gid = getegid(),
+                         .nlink = counts->nlink,
+                         .entries = counts->entries,
+                         .parent = FS_ROOT};
+    struct buf value = BUF_INIT;
+    struct fs_key key = key_of(KEY_INODE, FS_ROOT);
+    root.atime = root.mtime = root.ctime = root.btime = fs_now();
+    inode_encode(&root, &value);
+    store_batch_put(b, key_slice(&key), buf_slice(&value));
+    buf_free(&value);
+}
+
+static int make_filesystem(struct fs *fs)
+{
+    struct store_batch b = STORE_BATCH_INIT;
+    int rc = put_new_super(&b, FS_ROOT + 1, 0);
+    if (rc == 0) {
+        put_new_root(&b, &(struct inode){.nlink = 2});
+        rc = store_write(fs->store, &b, true);
+    }
+    store_batch_free(&b);
     return rc;
 }
 
-static int load_super(struct fs *fs)
+/* There is none yet: then there is nothing at all. With records it is lost, and to begin anew would
+ * give their numbers to others. */
+static int no_super(struct fs *fs)
+{
+    struct iter *it = store_iter(fs->store, NULL);
+    iter_first(it);
+    bool any = it->valid;
+    int rc = it->status;
+    iter_destroy(it);
+    if (rc)
+        return rc;
+    if (any)
+        return fail(STORE_ECORRUPT, "the superblock is lost");
+    if (fs->options.read_only)
+        return fail(-ENOENT, "%s: was not made to the end, and a read-only mount does not go on",
+                    fs->dir);
+    return make_filesystem(fs);
+}
+
+static int read_super(struct fs *fs)
 {
     struct buf value = BUF_INIT;
     struct fs_key key = key_super();
     int rc = store_get(fs->store, NULL, key_slice(&key), &value);
     if (rc == 0)
         rc = super_decode(&fs->super, buf_slice(&value));
-    else if (rc == -ENOENT && fs->options.read_only)
-        rc = fail(-ENOENT, "%s: was not made to the end, and a read-only mount does not go on",
-                  fs->dir);
-    else if (rc == -ENOENT)
-        rc = make_filesystem(fs);
+    buf_free(&value);
+    return rc;
+}
+
+static int load_super(struct fs *fs)
+{
+    int rc = read_super(fs);
+    if (rc == -ENOENT) {
+        rc = no_super(fs);
+        if (rc == 0)
+            rc = read_super(fs);
+    }
     if (rc == STORE_ECORRUPT || rc == STORE_EFORMAT) {
         char *why = mem_printf("%s", fail_text());
         fail(rc, "%s: %s", fs->dir, why);
         free(why);
     }
     fs->ino_next = fs->super.next_ino;
-    buf_free(&value);
     return rc;
 }
 
@@ -194,7 +240,9 @@ int fs_open(const char *dir, const struct fs_options *o, struct fs **out)
         rc = open_store(fs);
     if (rc)
         goto out;
-    rc = load_super(fs);
+    rc = mend_super(fs);
+    if (rc == 0)
+        rc = load_super(fs);
     if (rc == 0)
         rc = node_load(fs, FS_ROOT, &fs->root); /* stays pinned */
     if (rc == 0)

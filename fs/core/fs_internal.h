@@ -236,6 +236,10 @@ void node_note_garbage(struct node *n);
 
 /* ---- others */
 
+/* fs.c: a superblock, and a root with this many names and links. */
+int put_new_super(struct store_batch *b, uint64_t next_ino, uint64_t incompatible);
+void put_new_root(struct store_batch *b, const struct inode *counts);
+
 int ino_allocate(struct fs *fs, uint64_t *ino); /* ino.c */
 /* Commits that the filesystem has a feature (enum super_incompatible), unless it is known. ino.c */
 int super_require(struct fs *fs, uint64_t feature);
@@ -351,7 +355,8 @@ bool freed_give_back(struct fs *fs);
 /* mend.c: after a repair that lost records each chunk's place is known as its own again, and what
  * was known as the place of a lost one is freed. */
 int mend_announce(struct fs *fs, struct env *env); /* before the store is opened with repair */
-int mend_places(struct fs *fs);                    /* where it was announced; before freed_start */
+int mend_super(struct fs *fs);  /* where it was announced: superblock and root; first of all */
+int mend_places(struct fs *fs); /* likewise; before freed_start */
 /* A segment is about to be used for the first time (segments_options.begin). */
 int freed_begin_segment(void *arg, uint64_t segment);
 

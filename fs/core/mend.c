@@ -1,5 +1,10 @@
 /* After a repair that could not keep all records.
  *
+ * The superblock says which inode numbers were given away. Where it is lost, or an older one is
+ * back, numbers of files that are there would be given to new ones, and both would have the same
+ * data. So it is made anew, or raised above all numbers that any record has. A root that is lost is
+ * made anew beside its names.
+ *
  * Which places of the segments are in use is stored twice: in the chunks, and under the places
  * (chunk_format.h). What looks for unused space (freed.c) goes by the places alone; where some of
  * these records are lost, or old ones are back, data of files would be taken for unused. So before
@@ -132,16 +137,124 @@ static int mend_all(struct fs *fs)
     return rc ? rc : store_sync(fs->store, 0);
 }
 
+static bool is_announced(struct fs *fs)
+{
+    char *path = path_of(fs);
+    bool yes = !fs->options.only_read_segments && env_exists(store_env(fs->store), path);
+    free(path);
+    return yes;
+}
+
 int mend_places(struct fs *fs)
 {
-    struct env *env = store_env(fs->store);
+    if (!is_announced(fs))
+        return 0;
     char *path = path_of(fs);
-    int rc = 0;
-    if (!fs->options.only_read_segments && env_exists(env, path)) {
-        rc = mend_all(fs);
-        if (rc == 0)
-            rc = env_unlink(env, path);
-    }
+    int rc = mend_all(fs);
+    if (rc == 0)
+        rc = env_unlink(store_env(fs->store), path);
     free(path);
     return rc;
+}
+
+/* ---- superblock and root */
+
+static void raise(uint64_t *number, uint64_t ino)
+{
+    if (*number < ino)
+        *number = ino;
+}
+
+/* The highest inode number in keys of this kind. */
+static int highest_key(struct fs *fs, enum key_kind kind, uint64_t *number)
+{
+    const char behind[] = {(char)(kind + 1)};
+    struct iter *it = store_iter(fs->store, NULL);
+    iter_seek(it, slice_of(behind, 1));
+    if (it->valid)
+        iter_prev(it);
+    else if (it->status == 0)
+        iter_last(it);
+    if (it->valid && it->key.len >= 9 && it->key.data[0] == (char)kind)
+        raise(number, get_be64(it->key.data + 1));
+    int rc = it->status;
+    iter_destroy(it);
+    return rc;
+}
+
+/* The highest one in entries; what the root should say of its own. */
+static int read_entries(struct fs *fs, uint64_t *number, struct inode *root)
+{
+    static const char first[] = {KEY_ENTRY};
+    struct iter *it = store_iter(fs->store, NULL);
+    *root = (struct inode){.nlink = 2};
+    for (iter_seek(it, slice_of(first, 1)); it->valid && it->key.data[0] == KEY_ENTRY;
+         iter_next(it)) {
+        uint64_t ino;
+        enum entry_kind kind;
+        struct inode i;
+        if (it->key.len < 10 || entry_decode(it->value, &ino, &kind, &i))
+            continue; /* fs_check says so */
+        raise(number, ino);
+        if (get_be64(it->key.data + 1) == FS_ROOT) {
+            root->entries++;
+            root->nlink += S_ISDIR(i.mode) ? 1 : 0;
+        }
+        inode_free(&i);
+    }
+    int rc = it->status;
+    iter_destroy(it);
+    return rc;
+}
+
+/* The record of the key, if there is one, into *value. */
+static int get(struct fs *fs, struct fs_key key, struct buf *value, bool *there)
+{
+    int rc = store_get(fs->store, NULL, key_slice(&key), value);
+    *there = rc == 0;
+    return rc == -ENOENT ? 0 : rc;
+}
+
+static int mend_super_with(struct fs *fs, uint64_t number, const struct inode *root)
+{
+    struct store_batch b = STORE_BATCH_INIT;
+    struct buf value = BUF_INIT;
+    struct fs_key key = key_super();
+    struct super s;
+    bool there, root_there = true;
+    int rc = get(fs, key, &value, &there);
+    if (rc == 0 && !there) {
+        rc = put_new_super(&b, number + 1, SUPER_SEGMENTS);
+    } else if (rc == 0 && (rc = super_decode(&s, buf_slice(&value))) == 0 && s.next_ino <= number) {
+        s.next_ino = number + 1;
+        buf_clear(&value);
+        super_encode(&s, &value);
+        store_batch_put(&b, key_slice(&key), buf_slice(&value));
+    }
+    if (rc == 0)
+        rc = get(fs, key_of(KEY_INODE, FS_ROOT), &value, &root_there);
+    if (rc == 0 && !root_there)
+        put_new_root(&b, root);
+    if (rc == 0 && store_batch_count(&b) > 0)
+        rc = store_write(fs->store, &b, true);
+    store_batch_free(&b);
+    buf_free(&value);
+    return rc;
+}
+
+int mend_super(struct fs *fs)
+{
+    static const enum key_kind kinds[] = {KEY_INODE, KEY_EXTENT, KEY_XATTR, KEY_GARBAGE, KEY_ENTRY};
+    uint64_t number = 0;
+    struct inode root;
+    int rc = 0;
+    if (!is_announced(fs))
+        return 0;
+    for (size_t i = 0; rc == 0 && i < sizeof kinds / sizeof *kinds; i++)
+        rc = highest_key(fs, kinds[i], &number);
+    if (rc == 0)
+        rc = read_entries(fs, &number, &root);
+    if (rc || number == 0) /* nothing is there: a new filesystem */
+        return rc;
+    return mend_super_with(fs, number, &root);
 }

@@ -5,6 +5,7 @@
 #include "../../store/tests/env_sim.h"
 #include "../../store/tests/run_suite.h"
 #include "../format/chunk_format.h"
+#include "../format/super_format.h"
 #include "check_store.h"
 #include "chunk_fixture.h"
 
@@ -100,6 +101,73 @@ START_TEST(blocks_of_a_chunk_are_not_free)
 }
 END_TEST
 
+static void lose(struct fs_key key)
+{
+    ck_assert_int_eq(store_delete(fs_store(fs), key_slice(&key), false), 0);
+}
+
+static void put_old_super(uint64_t next_ino)
+{
+    struct buf value = BUF_INIT;
+    struct super s;
+    struct fs_key key = key_super();
+    ck_assert_int_eq(store_get(fs_store(fs), NULL, key_slice(&key), &value), 0);
+    ck_assert_int_eq(super_decode(&s, buf_slice(&value)), 0);
+    s.next_ino = next_ino;
+    buf_clear(&value);
+    super_encode(&s, &value);
+    ck_assert_int_eq(store_put(fs_store(fs), key_slice(&key), buf_slice(&value), false), 0);
+    buf_free(&value);
+}
+
+static void expect_numbers_are_new(void)
+{
+    expect_data();
+    uint64_t another = make_file(FS_ROOT, "another");
+    ck_assert_uint_gt(another, file);
+    write_text(another, "not the data of the first one");
+    expect_data();
+}
+
+START_TEST(a_lost_superblock_gives_no_number_twice)
+{
+    lose(key_super());
+    kill_and_repair();
+    expect_numbers_are_new();
+}
+END_TEST
+
+START_TEST(an_old_superblock_gives_no_number_twice)
+{
+    put_old_super(2);
+    kill_and_repair();
+    expect_numbers_are_new();
+}
+END_TEST
+
+START_TEST(without_a_repair_a_lost_superblock_is_damage_and_no_new_filesystem)
+{
+    lose(key_super());
+    fixture_close();
+    int rc = fs_open("/fs", &fixture_options, &fs);
+    ck_assert_msg(rc == STORE_ECORRUPT, "%s", fail_name(rc));
+    fixture_options.store.repair = true;
+    fixture_open();
+    fixture_options.store.repair = false;
+    expect_numbers_are_new();
+}
+END_TEST
+
+START_TEST(a_lost_root_is_made_anew_and_has_its_names)
+{
+    lose(key_of(KEY_INODE, FS_ROOT));
+    kill_and_repair();
+    expect_data();
+    ck_assert(S_ISDIR(stat_of(FS_ROOT).st_mode));
+    check_store(fs, CHECK_NO_GARBAGE);
+}
+END_TEST
+
 /* Whoever opens it next goes on. */
 START_TEST(a_repair_that_was_cut_short_is_completed)
 {
@@ -134,6 +202,10 @@ int main(void)
     tcase_add_test(tc, lost_places_are_found_again_by_a_repair);
     tcase_add_test(tc, a_place_of_a_lost_chunk_is_freed);
     tcase_add_test(tc, blocks_of_a_chunk_are_not_free);
+    tcase_add_test(tc, a_lost_superblock_gives_no_number_twice);
+    tcase_add_test(tc, an_old_superblock_gives_no_number_twice);
+    tcase_add_test(tc, without_a_repair_a_lost_superblock_is_damage_and_no_new_filesystem);
+    tcase_add_test(tc, a_lost_root_is_made_anew_and_has_its_names);
     tcase_add_test(tc, a_repair_that_was_cut_short_is_completed);
     tcase_add_test(tc, who_only_looks_mends_nothing);
     suite_add_tcase(suite, tc);
