@@ -71,8 +71,8 @@ static int get_block(struct fs *fs, const struct node *n, uint64_t at, struct bu
     return rc == -ENOENT ? get_from_chunk(fs, n, at, value, bytes) : rc;
 }
 
-/* A block below the size has no record. Where there are no holes it is lost (what a repair could not
- * keep), and zeroes would be wrong data. */
+/* A block below the size has no record. Where there are no holes it is lost (what a repair could
+ * not keep), and zeroes would be wrong data. */
 static int no_block(const struct node *n, uint64_t at)
 {
     return n->inode.flags & INODE_SPARSE

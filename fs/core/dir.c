@@ -2,8 +2,8 @@
  *
  * A position is a number: 0 the start, 1 and 2 behind "." and "..", then one more for each entry
  * given. Where a position is, in names, the handle remembers: for every entry of the last call (the
- * kernel often takes only a part of an answer and asks again from there), for the first few thousand
- * (seekdir), and for every 128th one behind these. */
+ * kernel often takes only a part of an answer and asks again from there), for the first few
+ * thousand (seekdir), and for every 128th one behind these. */
 #include <string.h>
 
 #include "fs_internal.h"

@@ -63,9 +63,8 @@ int lookup_node(struct fs *fs, struct node *dir, const char *name, struct node *
         }
         if (rc)
             break;
-        rc = seen == ino
-                 ? node_of_entry(fs, dir->ino, name, buf_slice(&value), ino, evictions, out)
-                 : -EAGAIN;
+        rc = seen == ino ? node_of_entry(fs, dir->ino, name, buf_slice(&value), ino, evictions, out)
+                         : -EAGAIN;
         if (rc == -ENOENT) { /* its last name went in between */
             missed = ino;
             rc = -EAGAIN;

@@ -132,7 +132,7 @@ START_TEST(a_count_of_names_that_is_wrong_loses_no_file_and_keeps_no_directory)
     make_file(many, "one");
     make_dir(FS_ROOT, "source");
     fixture_reopen();
-    say_entries(key_named(KEY_ENTRY, FS_ROOT, "dir"), 0); /* it has two */
+    say_entries(key_named(KEY_ENTRY, FS_ROOT, "dir"), 0);  /* it has two */
     say_entries(key_named(KEY_ENTRY, FS_ROOT, "many"), 3); /* it has one */
     dir = find(FS_ROOT, "dir");
     many = find(FS_ROOT, "many");
@@ -154,7 +154,8 @@ static bool count_names(void *arg, const struct fs_dirent *e)
     return true;
 }
 
-/* What a repair can leave (the table with the inode's record is lost, that with the names is not). */
+/* What a repair can leave (the table with the inode's record is lost, that with the names is not).
+ */
 START_TEST(a_name_of_a_lost_inode_is_an_error_and_no_endless_search)
 {
     struct stat st;
