@@ -3,7 +3,8 @@
  * The superblock says which inode numbers were given away. Where it is lost, or an older one is
  * back, numbers of files that are there would be given to new ones, and both would have the same
  * data. So it is made anew, or raised above all numbers that any record has. A root that is lost is
- * made anew beside its names.
+ * made anew beside its names. And an old garbage record that is back would take the data of a file
+ * that is there.
  *
  * Which places of the segments are in use is stored twice: in the chunks, and under the places
  * (chunk_format.h). What looks for unused space (freed.c) goes by the places alone; where some of
@@ -122,11 +123,73 @@ int mend_announce(struct fs *fs, struct env *env)
     return rc;
 }
 
+/* ---- garbage */
+
+/* The inode is there. What an old record, which a repair brought back, says of its data is wrong,
+ * unless it is the one of the truncation that is under way. */
+static int mend_garbage_of(struct mending *m, uint64_t ino, const struct inode *i)
+{
+    struct fs_key key = key_of(KEY_GARBAGE, ino);
+    struct garbage_record g;
+    struct buf value = BUF_INIT;
+    int rc = store_get(m->fs->store, NULL, key_slice(&key), &value);
+    bool right = rc == 0 && garbage_decode(&g, buf_slice(&value)) == 0 && !g.gone &&
+                 (i->flags & INODE_CUTTING) && g.from >= data_end(i->size);
+    buf_free(&value);
+    if (rc)
+        return rc == -ENOENT ? 0 : rc;
+    if (!right)
+        change_delete(&m->c, key);
+    return commit_if_full(m);
+}
+
+/* Every inode of this kind of record. */
+static int mend_garbage(struct mending *m, enum key_kind kind)
+{
+    const char first[] = {(char)kind};
+    struct iter *it = store_iter(m->fs->store, NULL);
+    int rc = 0;
+    for (iter_seek(it, slice_of(first, 1)); rc == 0 && it->valid && it->key.data[0] == (char)kind;
+         iter_next(it)) {
+        enum entry_kind entry = ENTRY_INODE;
+        uint64_t ino = it->key.len >= 9 ? get_be64(it->key.data + 1) : 0;
+        struct inode i;
+        if (kind == KEY_ENTRY ? entry_decode(it->value, &ino, &entry, &i)
+                              : inode_decode(&i, it->value))
+            continue; /* fs_check says so */
+        if (entry == ENTRY_INODE)
+            rc = mend_garbage_of(m, ino, &i);
+        inode_free(&i);
+    }
+    if (rc == 0)
+        rc = it->status;
+    iter_destroy(it);
+    return rc;
+}
+
+static int has_garbage(struct fs *fs, bool *any)
+{
+    static const char first[] = {KEY_GARBAGE};
+    struct iter *it = store_iter(fs->store, NULL);
+    iter_seek(it, slice_of(first, 1));
+    *any = it->valid && it->key.data[0] == KEY_GARBAGE;
+    int rc = it->status;
+    iter_destroy(it);
+    return rc;
+}
+
 static int mend_all(struct fs *fs)
 {
     struct mending m = {.fs = fs};
+    bool garbage;
     change_begin(&m.c, fs);
-    int rc = each(&m, KEY_EXTENT, mend_chunk);
+    int rc = has_garbage(fs, &garbage);
+    if (rc == 0 && garbage)
+        rc = mend_garbage(&m, KEY_INODE);
+    if (rc == 0 && garbage)
+        rc = mend_garbage(&m, KEY_ENTRY);
+    if (rc == 0)
+        rc = each(&m, KEY_EXTENT, mend_chunk);
     if (rc == 0)
         rc = commit(&m); /* what comes looks at the places that were put */
     if (rc == 0)

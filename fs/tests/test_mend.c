@@ -5,6 +5,7 @@
 #include "../../store/tests/env_sim.h"
 #include "../../store/tests/run_suite.h"
 #include "../format/chunk_format.h"
+#include "../format/garbage_format.h"
 #include "../format/super_format.h"
 #include "check_store.h"
 #include "chunk_fixture.h"
@@ -168,6 +169,43 @@ START_TEST(a_lost_root_is_made_anew_and_has_its_names)
 }
 END_TEST
 
+/* An old garbage record that is back: what it names is in use again. */
+static void put_garbage(struct garbage_record g)
+{
+    struct buf value = BUF_INIT;
+    struct fs_key key = key_of(KEY_GARBAGE, file);
+    garbage_encode(&g, &value);
+    ck_assert_int_eq(store_put(fs_store(fs), key_slice(&key), buf_slice(&value), false), 0);
+    buf_free(&value);
+}
+
+START_TEST(what_is_there_is_no_garbage)
+{
+    for (int gone = 0; gone < 2; gone++) {
+        put_garbage((struct garbage_record){gone, 0});
+        kill_and_repair();
+        fixture_settle();
+        ck_assert_int_eq(count_records(KEY_GARBAGE, 0), 0);
+        expect_data();
+        struct stat st;
+        ck_assert_int_eq(fs_link(fs, file, FS_ROOT, "under-I", &st), 0);
+        ck_assert_int_eq(fs_unlink(fs, FS_ROOT, gone ? "file" : "under-I"), 0);
+    }
+    ck_assert_int_eq(fs_rename(fs, FS_ROOT, "under-I", FS_ROOT, "file", 0), 0);
+}
+END_TEST
+
+START_TEST(what_is_not_there_stays_garbage)
+{
+    put_garbage((struct garbage_record){true, 0});
+    lose(key_named(KEY_ENTRY, FS_ROOT, "file"));
+    lose(key_of(KEY_INODE, FS_ROOT));
+    kill_and_repair();
+    fixture_settle();
+    ck_assert_int_eq(count_records(KEY_EXTENT, 0), 0);
+}
+END_TEST
+
 /* Whoever opens it next goes on. */
 START_TEST(a_repair_that_was_cut_short_is_completed)
 {
@@ -206,6 +244,8 @@ int main(void)
     tcase_add_test(tc, an_old_superblock_gives_no_number_twice);
     tcase_add_test(tc, without_a_repair_a_lost_superblock_is_damage_and_no_new_filesystem);
     tcase_add_test(tc, a_lost_root_is_made_anew_and_has_its_names);
+    tcase_add_test(tc, what_is_there_is_no_garbage);
+    tcase_add_test(tc, what_is_not_there_stays_garbage);
     tcase_add_test(tc, a_repair_that_was_cut_short_is_completed);
     tcase_add_test(tc, who_only_looks_mends_nothing);
     suite_add_tcase(suite, tc);
