@@ -356,6 +356,7 @@ bool freed_give_back(struct fs *fs);
  * was known as the place of a lost one is freed. */
 int mend_announce(struct fs *fs, struct env *env); /* before the store is opened with repair */
 int mend_super(struct fs *fs);  /* where it was announced: superblock and root; first of all */
+int mend_names(struct fs *fs);  /* mend_names.c, by mend_super: one inode in several entries */
 int mend_places(struct fs *fs); /* likewise; before freed_start */
 /* A segment is about to be used for the first time (segments_options.begin). */
 int freed_begin_segment(void *arg, uint64_t segment);

@@ -313,6 +313,7 @@ int mend_super(struct fs *fs)
     int rc = 0;
     if (!is_announced(fs))
         return 0;
+    rc = mend_names(fs);
     for (size_t i = 0; rc == 0 && i < sizeof kinds / sizeof *kinds; i++)
         rc = highest_key(fs, kinds[i], &number);
     if (rc == 0)

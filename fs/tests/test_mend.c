@@ -1,6 +1,7 @@
 /* A repair that lost records of places: no data is taken for unused space (core/mend.c). */
 #include <check.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "../../store/tests/env_sim.h"
 #include "../../store/tests/run_suite.h"
@@ -206,6 +207,66 @@ START_TEST(what_is_not_there_stays_garbage)
 }
 END_TEST
 
+/* An entry that was removed or renamed is back. */
+static void put_stale(uint64_t from_dir, const char *name, const char *stale)
+{
+    struct buf value = BUF_INIT;
+    struct fs_key key = key_named(KEY_ENTRY, from_dir, name);
+    ck_assert_int_eq(store_get(fs_store(fs), NULL, key_slice(&key), &value), 0);
+    key = key_named(KEY_ENTRY, from_dir, stale);
+    ck_assert_int_eq(store_put(fs_store(fs), key_slice(&key), buf_slice(&value), false), 0);
+    buf_free(&value);
+}
+
+START_TEST(a_file_outlives_an_old_name_of_it_that_is_back)
+{
+    put_stale(FS_ROOT, "file", "file.tmp");
+    kill_and_repair();
+    expect_data();
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "file.tmp"), 0);
+    fixture_settle();
+    expect_data();
+    fixture_reopen();
+    expect_data();
+    make_file(FS_ROOT, "x"); /* (the root has counted one name too few) */
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "x"), 0);
+    lose(key_of(KEY_INODE, FS_ROOT));
+    kill_and_repair();
+}
+END_TEST
+
+START_TEST(an_old_name_beside_several_takes_none)
+{
+    struct stat st;
+    put_stale(FS_ROOT, "file", "file.tmp");
+    ck_assert_int_eq(fs_link(fs, file, FS_ROOT, "other", &st), 0);
+    kill_and_repair();
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "file.tmp"), 0);
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "other"), 0);
+    fixture_settle();
+    expect_data();
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "file"), 0);
+    lose(key_of(KEY_INODE, FS_ROOT));
+    kill_and_repair();
+}
+END_TEST
+
+START_TEST(a_directory_has_its_newest_name)
+{
+    uint64_t d = make_dir(FS_ROOT, "old");
+    make_file(d, "in it");
+    put_stale(FS_ROOT, "old", "kept");
+    usleep(20000);
+    ck_assert_int_eq(fs_rename(fs, FS_ROOT, "old", FS_ROOT, "new", 0), 0);
+    put_stale(FS_ROOT, "kept", "old");
+    lose(key_named(KEY_ENTRY, FS_ROOT, "kept"));
+    lose(key_of(KEY_INODE, FS_ROOT));
+    kill_and_repair();
+    ck_assert(exists(find(FS_ROOT, "new"), "in it"));
+    ck_assert(!exists(FS_ROOT, "old"));
+}
+END_TEST
+
 /* Whoever opens it next goes on. */
 START_TEST(a_repair_that_was_cut_short_is_completed)
 {
@@ -246,6 +307,9 @@ int main(void)
     tcase_add_test(tc, a_lost_root_is_made_anew_and_has_its_names);
     tcase_add_test(tc, what_is_there_is_no_garbage);
     tcase_add_test(tc, what_is_not_there_stays_garbage);
+    tcase_add_test(tc, a_file_outlives_an_old_name_of_it_that_is_back);
+    tcase_add_test(tc, an_old_name_beside_several_takes_none);
+    tcase_add_test(tc, a_directory_has_its_newest_name);
     tcase_add_test(tc, a_repair_that_was_cut_short_is_completed);
     tcase_add_test(tc, who_only_looks_mends_nothing);
     suite_add_tcase(suite, tc);
