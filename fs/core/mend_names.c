@@ -96,7 +96,8 @@ static int keep_twins(struct names *n)
     static const char first[] = {KEY_INODE};
     struct names twins = {0};
     struct iter *it = store_iter(n->fs->store, NULL);
-    qsort(n->inos, n->count, sizeof *n->inos, by_number);
+    if (n->count > 0)
+        qsort(n->inos, n->count, sizeof *n->inos, by_number);
     for (size_t i = 1; i < n->count; i++)
         if (n->inos[i] == n->inos[i - 1])
             add_ino(&twins, n->inos[i]);
