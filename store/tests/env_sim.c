@@ -523,7 +523,7 @@ static int sim_space(struct env *e, const char *path, struct env_space *out)
     struct env_sim *s = sim_of(e);
     struct fate fate = begin(s, SIM_OPEN, path, 0, 0);
     uint64_t used = sim_disk_used(&s->disk);
-    out->total = s->capacity ? s->capacity : 1ull << 40;
+    out->total = s->capacity && !s->is_quota ? s->capacity : 1ull << 40;
     out->free = out->available = used < out->total ? out->total - used : 0;
     return end(s, fate.error);
 }

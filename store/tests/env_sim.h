@@ -73,6 +73,8 @@ bool env_sim_failed(struct env *e);
 /* Only so many bytes fit on the disk: a write that does not fit is cut short and fails with
  * -ENOSPC. 0: no limit. */
 void env_sim_set_capacity(struct env *e, uint64_t bytes);
+/* The same, as a quota does it: env_space tells of a disk that is nearly empty. */
+void env_sim_set_quota(struct env *e, uint64_t bytes);
 void env_sim_set_hook(struct env *e, env_sim_hook *hook, void *arg);
 /* Each sync takes so long, in real time and by the disk's clock. */
 void env_sim_set_sync_us(struct env *e, unsigned us);

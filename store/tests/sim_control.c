@@ -76,12 +76,23 @@ bool env_sim_failed(struct env *e)
     return fired;
 }
 
-void env_sim_set_capacity(struct env *e, uint64_t bytes)
+static void set_capacity(struct env *e, uint64_t bytes, bool is_quota)
 {
     struct env_sim *s = sim_of(e);
     pthread_mutex_lock(&s->mu);
     s->capacity = bytes;
+    s->is_quota = is_quota;
     pthread_mutex_unlock(&s->mu);
+}
+
+void env_sim_set_capacity(struct env *e, uint64_t bytes)
+{
+    set_capacity(e, bytes, false);
+}
+
+void env_sim_set_quota(struct env *e, uint64_t bytes)
+{
+    set_capacity(e, bytes, true);
 }
 
 void env_sim_set_hook(struct env *e, env_sim_hook *hook, void *arg)

@@ -23,6 +23,7 @@ struct env_sim {
     struct sim_fault fault;
     struct sim_random random; /* how much a fault leaves behind */
     uint64_t cut_at, capacity, clock_ns;
+    bool is_quota; /* env_space does not tell of the capacity */
     bool cut, real_time, tracing;
     unsigned sync_us;
     env_sim_hook *hook;

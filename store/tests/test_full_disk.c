@@ -126,6 +126,24 @@ START_TEST(a_full_disk_is_closed_right_after_deletes)
 }
 END_TEST
 
+/* The disk does not tell that a quota is used up: then the open itself finds no space. */
+START_TEST(a_store_whose_quota_is_used_up_opens_thanks_to_the_reserve)
+{
+    struct env_space space;
+    for (int i = 0; i < 100; i++)
+        ck_assert_int_eq(full_put(i, true), 0);
+    ck_assert_int_eq(store_close(full.store), 0);
+    ck_assert(full_has_file("RESERVE"));
+    ck_assert_int_eq(env_space(full.disk, FULL_DIR, &space), 0);
+    env_sim_set_quota(full.disk, space.total - space.available);
+    full_open();
+    ck_assert(!full_has_file("RESERVE"));
+    full_must_have(full.store, 0, 100);
+    ck_assert_msg(full_drop(99) == 0, "%s", fail_text());
+    full_must_lack(full.store, 99, 100);
+}
+END_TEST
+
 /* No reserve: deletes may fail, too, and nothing else is different. */
 START_TEST(a_full_disk_without_a_reserve_loses_nothing)
 {
@@ -275,6 +293,7 @@ int main(void)
     tcase_add_test(full_disk, what_is_marked_reclaim_may_put_on_a_full_disk);
     tcase_add_test(full_disk, a_full_disk_is_opened_and_deletes_work);
     tcase_add_test(full_disk, a_full_disk_is_closed_right_after_deletes);
+    tcase_add_test(full_disk, a_store_whose_quota_is_used_up_opens_thanks_to_the_reserve);
     tcase_add_test(full_disk, a_full_disk_without_a_reserve_loses_nothing);
     tcase_add_test(log, a_record_without_space_leaves_no_gap_in_the_log);
     tcase_add_test(log, a_record_that_cannot_be_taken_back_ends_all_writing);

@@ -7,11 +7,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "../base/crc.h"
 #include "../base/error.h"
 #include "../table/block_read.h"
 #include "../table/table.h"
 #include "../table/table_builder.h"
+#include "harm.h"
 #include "run_suite.h"
 #include "temp_dir.h"
 
@@ -34,12 +34,6 @@ static void write_file(const char *path, const struct buf *bytes)
     env_close(env, f);
 }
 
-/* Puts the checksum of the block's `len` bytes at `block`, and of its type, behind them. */
-static void seal(char *block, size_t len)
-{
-    put_fixed32(block + len + 1, crc_mask(crc32c(block, len + 1)));
-}
-
 /* ---- a compressed block */
 
 /* The result of reading a file that is nothing but this one compressed block. */
@@ -50,7 +44,7 @@ static int read_snappy(const char *compressed, size_t n, char **data, size_t *le
     const char *path = temp_path("block");
     buf_append(&bytes, compressed, n);
     buf_append(&bytes, (const char[TABLE_TRAILER_SIZE]){TABLE_SNAPPY}, TABLE_TRAILER_SIZE);
-    seal(bytes.data, n);
+    harm_seal_block(bytes.data, n);
     write_file(path, &bytes);
     ck_assert_int_eq(env_open(env, path, ENV_READ, &f), 0);
     int rc = block_read(env, f, path, bytes.len, (struct block_handle){0, n}, data, len);
@@ -144,7 +138,7 @@ static uint64_t damage_index(const char *path)
     ck_assert_uint_eq(get_fixed32(block + index.size - 4), KEYS);
     char *entry = block + get_fixed32(restarts + 4 * DAMAGED);
     memcpy(entry + 1, "\xff\xff\x03", 3);
-    seal(block, index.size);
+    harm_seal_block(block, index.size);
     write_file(path, &bytes);
     buf_free(&bytes);
     return index.offset;
