@@ -97,25 +97,10 @@ static bool overlaps_enough(struct run *r, struct slice ikey)
     return r->overlap > COMPACTION_OVERLAP_TABLES * (uint64_t)r->s->options.table_bytes;
 }
 
-/* Where they do not ascend a table is damaged in a way that no checksum tells. */
-static bool ascends(const struct run *r, struct slice ikey)
-{
-    const struct edit *e = &r->edit;
-    if (!r->open && e->added_count == 0)
-        return true;
-    struct slice last =
-        buf_slice(r->open ? &r->out.largest : &e->added[e->added_count - 1].largest);
-    return last.len == 0 || ikey_compare(last, ikey) < 0;
-}
-
 /* A table ends between two user keys only: all versions of a key stay together. */
 static int add(struct run *r, struct slice ikey, struct slice value)
 {
     int rc = 0;
-    if (!ascends(r, ikey)) {
-        r->unreadable = true;
-        return fail(STORE_ECORRUPT, "the keys of a table do not ascend");
-    }
     bool enough = overlaps_enough(r, ikey);
     if (r->open && r->shadow.new_user &&
         (enough || table_builder_bytes(r->out.builder) >= r->s->options.table_bytes))
@@ -125,6 +110,18 @@ static int add(struct run *r, struct slice ikey, struct slice value)
     if (!r->shadow.new_user || key_type(ikey) == KEY_DELETE)
         r->plain = false;
     return rc ? rc : table_output_add(&r->out, ikey, value);
+}
+
+/* The next entry of the inputs. What would be dropped has to stand in its place, too: it says what
+ * may go. */
+static int take(struct run *r, struct slice ikey, struct slice value)
+{
+    bool drop = may_drop(r, ikey);
+    if (r->shadow.disorder) {
+        r->unreadable = true;
+        return fail(STORE_ECORRUPT, "the keys of a table do not ascend");
+    }
+    return drop ? 0 : add(r, ikey, value);
 }
 
 /* ---- the whole */
@@ -155,8 +152,8 @@ static int merge_inputs(struct run *r)
     for (iter_first(in); rc == 0 && in->valid; iter_next(in)) {
         if (background_stopping(r->s))
             rc = fail(-ECANCELED, "the store closes");
-        else if (!may_drop(r, in->key))
-            rc = add(r, in->key, in->value);
+        else
+            rc = take(r, in->key, in->value);
     }
     if (rc == 0) {
         rc = in->status;

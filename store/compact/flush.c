@@ -21,6 +21,7 @@ static int fill(struct table_output *o, struct memtable *m)
     for (iter_first(it); rc == 0 && it->valid; iter_next(it))
         if (!shadow_hides(&shadow, it->key))
             rc = table_output_add(o, it->key, it->value);
+    assert(!shadow.disorder);
     iter_destroy(it);
     shadow_end(&shadow);
     return rc;

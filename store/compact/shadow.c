@@ -36,12 +36,17 @@ static int gap_of(const struct shadow *h, uint64_t sequence)
 bool shadow_hides(struct shadow *h, struct slice ikey)
 {
     struct slice user = key_user(ikey);
-    int gap = gap_of(h, key_sequence(ikey));
-    h->new_user = !h->has_user || !slice_equal(user, buf_slice(&h->user));
+    uint64_t sequence = key_sequence(ikey);
+    int gap = gap_of(h, sequence);
+    int order = h->has_user ? slice_compare(buf_slice(&h->user), user) : -1;
+    h->new_user = order != 0;
+    /* (the same entry in two tables, as a recovery may leave it, is none) */
+    h->disorder |= order > 0 || (order == 0 && sequence > h->sequence);
     bool hidden = !h->new_user && gap == h->gap;
     if (h->new_user)
         buf_set(&h->user, user);
     h->has_user = true;
     h->gap = gap;
+    h->sequence = sequence;
     return hidden;
 }

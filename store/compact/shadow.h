@@ -15,8 +15,11 @@ struct shadow {
     int snapshot_count;
     struct buf user; /* the user key of the entry before; has_user: there was one */
     bool has_user;
-    bool new_user; /* the last entry's user key differed from the one before */
-    int gap;       /* the number of snapshots older than the last entry */
+    bool new_user;     /* the last entry's user key differed from the one before */
+    int gap;           /* the number of snapshots older than the last entry */
+    uint64_t sequence; /* the last entry's */
+    bool disorder;     /* an entry did not come in its place: where they are those of tables, one of
+                          them is     damaged in a way that no checksum tells */
 };
 
 /* Notes the snapshots there are. mu held, or nobody else uses the store. */

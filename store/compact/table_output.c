@@ -22,7 +22,6 @@ int table_output_add(struct table_output *o, struct slice ikey, struct slice val
 {
     if (table_builder_entries(o->builder) == 0)
         buf_set(&o->smallest, ikey);
-    buf_set(&o->largest, ikey);
     return table_builder_add(o->builder, ikey, value);
 }
 
@@ -33,7 +32,7 @@ int table_output_finish(struct table_output *o, struct edit *e, int level)
         rc = env_sync(o->store->env, o->file);
     if (rc == 0)
         edit_add_file(e, level, o->number, table_builder_bytes(o->builder), buf_slice(&o->smallest),
-                      buf_slice(&o->largest));
+                      table_builder_last_key(o->builder));
     return rc;
 }
 
@@ -45,7 +44,6 @@ void table_output_end(struct table_output *o, bool keep)
         env_unlink(o->store->env, o->path);
     table_builder_free(o->builder);
     buf_free(&o->smallest);
-    buf_free(&o->largest);
     free(o->path);
     *o = (struct table_output){0};
 }

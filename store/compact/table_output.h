@@ -11,7 +11,7 @@ struct table_output {
     char *path;
     struct env_file *file;
     struct table_builder *builder;
-    struct buf smallest, largest;
+    struct buf smallest;
 };
 
 int table_output_start(struct table_output *o, struct store *s, uint64_t number);

@@ -174,9 +174,10 @@ static void end_data_block(struct table_builder *b)
 
 int table_builder_add(struct table_builder *b, struct slice ikey, struct slice value)
 {
-    assert(b->entries == 0 || ikey_compare(buf_slice(&b->last_key), ikey) < 0);
-    if (b->index_pending)
+    if (b->index_pending) {
+        assert(ikey_compare(buf_slice(&b->last_key), ikey) < 0);
         add_index(b, &ikey);
+    }
     if (b->options.bloom_bits > 0)
         filter_builder_add(&b->filter, key_user(ikey));
     block_builder_add(&b->data, ikey, value);
@@ -221,6 +222,11 @@ int table_builder_finish(struct table_builder *b)
 uint64_t table_builder_bytes(const struct table_builder *b)
 {
     return b->offset;
+}
+
+struct slice table_builder_last_key(const struct table_builder *b)
+{
+    return buf_slice(&b->last_key);
 }
 
 uint64_t table_builder_entries(const struct table_builder *b)

@@ -162,6 +162,27 @@ START_TEST(between_two_snapshots_the_newest_stays)
 }
 END_TEST
 
+/* The second entry behind the first one: is that disorder? */
+static bool is_disorder(const char *user, uint64_t sequence, const char *next, uint64_t next_one)
+{
+    struct shadow h = {0};
+    hides(&h, user, sequence);
+    hides(&h, next, next_one);
+    buf_free(&h.user);
+    return h.disorder;
+}
+
+START_TEST(keys_that_do_not_ascend_are_noticed_also_where_they_are_hidden)
+{
+    ck_assert(!is_disorder("a", 5, "b", 9));
+    ck_assert(!is_disorder("a", 5, "a", 4));
+    ck_assert(!is_disorder("a", 5, "a", 5)); /* once in each of two tables */
+    ck_assert(is_disorder("b", 5, "a", 4));
+    ck_assert(is_disorder("b", 5, "a", 9));
+    ck_assert(is_disorder("a", 5, "a", 6)); /* the newer one would be dropped */
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("shadow");
@@ -174,6 +195,7 @@ int main(void)
     tcase_add_test(tc, a_deletion_is_flushed_it_hides_what_is_further_down);
     tcase_add_test(tc, so_is_what_is_replayed_from_a_log);
     tcase_add_test(tc, between_two_snapshots_the_newest_stays);
+    tcase_add_test(tc, keys_that_do_not_ascend_are_noticed_also_where_they_are_hidden);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }
