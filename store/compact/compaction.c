@@ -112,16 +112,36 @@ static int add(struct run *r, struct slice ikey, struct slice value)
     return rc ? rc : table_output_add(&r->out, ikey, value);
 }
 
+static int damaged(struct run *r, const char *how)
+{
+    r->unreadable = true;
+    return fail(STORE_ECORRUPT, "%s", how);
+}
+
+static int outside(struct run *r)
+{
+    return damaged(r, "a table has keys outside the range that the MANIFEST gives");
+}
+
 /* The next entry of the inputs. What would be dropped has to stand in its place, too: it says what
- * may go. */
+ * may go. And what lies outside the range of all inputs might meet other tables of the level that
+ * is written. */
 static int take(struct run *r, struct slice ikey, struct slice value)
 {
+    if (!r->shadow.has_user && slice_compare(key_user(ikey), r->c->smallest) < 0)
+        return outside(r);
     bool drop = may_drop(r, ikey);
-    if (r->shadow.disorder) {
-        r->unreadable = true;
-        return fail(STORE_ECORRUPT, "the keys of a table do not ascend");
-    }
+    if (r->shadow.disorder)
+        return damaged(r, "the keys of a table do not ascend");
     return drop ? 0 : add(r, ikey, value);
+}
+
+/* Keys ascend, so the last one tells of all. */
+static int check_last(struct run *r)
+{
+    return r->shadow.has_user && slice_compare(buf_slice(&r->shadow.user), r->c->largest) > 0
+               ? outside(r)
+               : 0;
 }
 
 /* ---- the whole */
@@ -159,6 +179,8 @@ static int merge_inputs(struct run *r)
         rc = in->status;
         r->unreadable = rc == STORE_ECORRUPT || rc == -EIO;
     }
+    if (rc == 0)
+        rc = check_last(r);
     iter_destroy(in);
     if (rc == 0)
         rc = close_output(r);

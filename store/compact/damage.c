@@ -4,23 +4,23 @@
 #include <stdlib.h>
 
 #include "../table/table_cache.h"
+#include "../table/table_keys.h"
 #include "background.h"
 
 static int read_whole(struct store *s, const struct table_file *f)
 {
     struct iter *it = table_cache_iter(s->tables, f->number, f->size, false);
-    struct buf last = BUF_INIT;
-    bool ascend = true;
-    for (iter_first(it); ascend && it->valid && !background_stopping(s); iter_next(it)) {
-        ascend = last.len == 0 || ikey_compare(buf_slice(&last), it->key) < 0;
-        buf_set(&last, it->key);
-    }
+    struct table_keys keys = {.smallest = buf_slice(&f->smallest),
+                              .largest = buf_slice(&f->largest)};
+    bool right = true;
+    for (iter_first(it); right && it->valid && !background_stopping(s); iter_next(it))
+        right = table_keys_take(&keys, it->key);
     int rc = it->status;
-    if (!ascend)
-        rc = fail(STORE_ECORRUPT, "%s/%06llu.ldb: its keys do not ascend", s->dir,
-                  (unsigned long long)f->number);
+    if (!right)
+        rc = fail(STORE_ECORRUPT, "%s/%06llu.ldb: %s", s->dir, (unsigned long long)f->number,
+                  keys.wrong);
     iter_destroy(it);
-    buf_free(&last);
+    table_keys_free(&keys);
     return rc;
 }
 

@@ -21,6 +21,7 @@
 
 struct input {
     uint64_t number;
+    struct buf smallest, largest; /* as the MANIFEST has them; empty where it cannot be read */
     struct survey survey;
     struct table *table; /* while the new tables are written; or NULL */
 };
@@ -37,10 +38,18 @@ struct repair {
 
 /* ---- which tables */
 
-static void add_input(struct repair *r, uint64_t number)
+static struct input *add_input(struct repair *r, uint64_t number)
 {
     r->inputs = mem_realloc(r->inputs, (size_t)(r->count + 1) * sizeof *r->inputs);
-    r->inputs[r->count++] = (struct input){.number = number};
+    r->inputs[r->count] = (struct input){.number = number};
+    return &r->inputs[r->count++];
+}
+
+static void add_listed(struct repair *r, const struct table_file *f)
+{
+    struct input *in = add_input(r, f->number);
+    buf_set(&in->smallest, buf_slice(&f->smallest));
+    buf_set(&in->largest, buf_slice(&f->largest));
 }
 
 static void look_at(void *arg, const char *name)
@@ -73,7 +82,7 @@ static int read_set(struct repair *r)
     if (set.manifest_read) {
         for (int level = 0; level < VERSION_LEVELS; level++)
             for (int i = 0; i < set.current->level[level].count; i++)
-                add_input(r, set.current->level[level].files[i]->number);
+                add_listed(r, set.current->level[level].files[i]);
         r->log_number = set.log_number;
         r->sequence = set.manifest_sequence;
     }
@@ -85,7 +94,8 @@ static int read_set(struct repair *r)
 
 static int examine(struct repair *r, struct input *in)
 {
-    survey_table(r->s, in->number, &in->survey);
+    struct survey_range range = {buf_slice(&in->smallest), buf_slice(&in->largest)};
+    survey_table(r->s, in->number, range, &in->survey);
     if (in->survey.highest_sequence > r->sequence)
         r->sequence = in->survey.highest_sequence;
     if (in->survey.finding) {
@@ -242,8 +252,11 @@ int repair_tables(struct store *s)
         rc = examine_all(&r, &damaged);
     if (rc == 0 && damaged)
         rc = rebuild(&r);
-    for (int i = 0; i < r.count; i++)
+    for (int i = 0; i < r.count; i++) {
+        buf_free(&r.inputs[i].smallest);
+        buf_free(&r.inputs[i].largest);
         free(r.inputs[i].survey.finding);
+    }
     free(r.inputs);
     edit_free(&r.edit);
     return rc;

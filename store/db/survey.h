@@ -14,7 +14,12 @@ struct survey {
 
 /* DIR/number.ldb, or .sst where that is what there is; on the heap. */
 char *survey_path(struct store *s, uint64_t number);
-void survey_table(struct store *s, uint64_t number, struct survey *out);
+/* What the MANIFEST says of a table's keys (internal keys); no data: it is not known. */
+struct survey_range {
+    struct slice smallest, largest;
+};
+struct survey_range survey_range_of(const struct table_file *f);
+void survey_table(struct store *s, uint64_t number, struct survey_range range, struct survey *out);
 /* Opens it for one who reads it whole. */
 int survey_open(struct store *s, uint64_t number, struct table **out);
 

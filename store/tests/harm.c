@@ -5,6 +5,7 @@
 
 #include "../base/coding.h"
 #include "../base/crc.h"
+#include "../log/log_writer.h"
 #include "../table/table_format.h"
 #include "history.h"
 
@@ -41,6 +42,30 @@ void harm_byte(struct env *e, const char *path, size_t at)
     bytes.data[at] ^= 4;
     MUST(env_replace_file(e, path, buf_slice(&bytes)) == 0, "%s", fail_text());
     buf_free(&bytes);
+}
+
+void harm_manifest(struct env *e, const char *dir, const struct edit *edit, struct slice behind)
+{
+    struct buf old = BUF_INIT, record = BUF_INIT;
+    struct env_file *file;
+    struct log_writer w;
+    char *current = name_current(dir);
+    MUST(env_read_file(e, current, &old) == 0, "%s", fail_text());
+    char *manifest = mem_printf("%s/%.*s", dir, (int)old.len - 1, old.data);
+    buf_clear(&old);
+    MUST(env_read_file(e, manifest, &old) == 0, "%s", fail_text());
+    MUST(env_open(e, manifest, ENV_WRITE, &file) == 0, "%s", fail_text());
+    log_writer_init(&w, e, file);
+    w.end = old.len;
+    edit_encode(edit, &record);
+    buf_append_slice(&record, behind);
+    MUST(log_append(&w, buf_slice(&record)) == 0, "%s", fail_text());
+    log_writer_free(&w);
+    env_close(e, file);
+    buf_free(&old);
+    buf_free(&record);
+    free(manifest);
+    free(current);
 }
 
 static bool ends_block(const char *block, size_t len)

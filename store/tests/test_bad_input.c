@@ -12,6 +12,7 @@
 #include "../version/edit.h"
 #include "../version/file_name.h"
 #include "../version/version_set.h"
+#include "harm.h"
 #include "run_suite.h"
 #include "temp_dir.h"
 
@@ -108,31 +109,6 @@ START_TEST(current_that_names_no_manifest)
 }
 END_TEST
 
-/* Appends one record to the MANIFEST, as another writer of the format would. */
-static void append_to_manifest(const struct edit *e, struct slice behind)
-{
-    struct env *env = env_posix();
-    struct buf old = BUF_INIT, record = BUF_INIT;
-    struct env_file *file;
-    struct log_writer w;
-    char *name = NULL;
-    ck_assert_int_eq(env_read_file(env, temp_path("db/CURRENT"), &old), 0);
-    name = mem_printf("%s/%.*s", temp_path("db"), (int)old.len - 1, old.data);
-    buf_clear(&old);
-    ck_assert_int_eq(env_read_file(env, name, &old), 0);
-    ck_assert_int_eq(env_open(env, name, ENV_WRITE, &file), 0);
-    log_writer_init(&w, env, file);
-    w.end = old.len;
-    edit_encode(e, &record);
-    buf_append_slice(&record, behind);
-    ck_assert_int_eq(log_append(&w, buf_slice(&record)), 0);
-    log_writer_free(&w);
-    env_close(env, file);
-    buf_free(&old);
-    buf_free(&record);
-    free(name);
-}
-
 START_TEST(another_comparator_is_named)
 {
     struct edit e;
@@ -140,7 +116,7 @@ START_TEST(another_comparator_is_named)
     edit_init(&e);
     e.has_comparator = true;
     buf_set(&e.comparator, slice_str("my.own.order"));
-    append_to_manifest(&e, slice_of(NULL, 0));
+    harm_manifest(env_posix(), temp_path("db"), &e, slice_of(NULL, 0));
     expect_refusal(STORE_EFORMAT, "my.own.order", "leveldb.BytewiseComparator");
     edit_free(&e);
 }
@@ -153,7 +129,7 @@ START_TEST(a_record_of_a_newer_format_is_refused)
     edit_init(&e);
     e.has_log_number = true;
     e.log_number = 1;
-    append_to_manifest(&e, slice_of("\x7f\x01", 2));
+    harm_manifest(env_posix(), temp_path("db"), &e, slice_of("\x7f\x01", 2));
     expect_refusal(STORE_EFORMAT, "MANIFEST", "127");
     edit_free(&e);
 }
@@ -166,7 +142,7 @@ START_TEST(a_missing_table_is_named)
     edit_init(&e);
     edit_add_file(&e, 1, 77, 1000, slice_of("a\1\1\0\0\0\0\0\0", 9),
                   slice_of("b\1\1\0\0\0\0\0\0", 9));
-    append_to_manifest(&e, slice_of(NULL, 0));
+    harm_manifest(env_posix(), temp_path("db"), &e, slice_of(NULL, 0));
     expect_refusal(STORE_ECORRUPT, "000077.ldb", "missing");
     edit_free(&e);
 }

@@ -97,18 +97,19 @@ static void damage_table(void)
     free(path);
 }
 
-/* Key `from` is `to` there, and the first block's checksum is right. (from: a multiple of the
- * restart interval, so that all of it stands in the block.) */
-static void change_key(int from, int to)
+/* Key `from` has the name `to` there, and the first block's checksum is right. (from: a multiple of
+ * the restart interval, so that all of it stands in the block.) */
+static void rename_key(int from, const char *to)
 {
-    char *path = find_table(), old[32], new[32];
+    char *path = find_table(), old[32];
     struct buf bytes = BUF_INIT;
     ck_assert_int_eq(env_read_file(disk, path, &bytes), 0);
     size_t len = harm_block_len(buf_slice(&bytes), 0);
     struct slice key = key_text(old, from);
     char *at = memmem(bytes.data, len, key.data, key.len);
     ck_assert_ptr_nonnull(at);
-    memcpy(at, key_text(new, to).data, key.len);
+    ck_assert_uint_eq(strlen(to), key.len);
+    memcpy(at, to, key.len);
     harm_seal_block(bytes.data, len);
     ck_assert_int_eq(env_replace_file(disk, path, buf_slice(&bytes)), 0);
     buf_free(&bytes);
@@ -271,22 +272,103 @@ static int compact_all(void)
     return store_compact(store, slice_of(NULL, 0), slice_of(NULL, 0));
 }
 
-START_TEST(a_table_whose_keys_do_not_ascend_is_left_alone)
+static void note_line(void *arg, const char *line)
 {
-    change_key(16, 0);
-    open_it(false);
-    for (int i = 1; i < KEYS; i += 3)
-        ck_assert_int_eq(put(i, 2), 0);
+    struct buf *text = arg;
+    buf_append(text, line, strlen(line));
+    buf_append(text, "\n", 1);
+}
+
+/* One table is damaged, says store_verify, and `words` of it. */
+static void expect_verified(const char *words)
+{
+    struct buf text = BUF_INIT;
+    ck_assert_int_eq(store_verify(store, note_line, &text), 1);
+    buf_append(&text, "", 1);
+    ck_assert_msg(strstr(text.data, table) && strstr(text.data, words), "%s", text.data);
+    buf_free(&text);
+}
+
+/* What a compaction of the whole store, which is open, makes of the table: nothing, and all else
+ * goes on. A repair ends that, and all that could be read has the last version written. */
+static void expect_left_alone_until_repaired(const char *words, int readable_from)
+{
+    expect_verified(words);
     ck_assert_int_eq(compact_all(), STORE_ECORRUPT);
     ck_assert_uint_eq(stats().unreadable_tables, 1);
     expect_in_log(table);
-    expect_in_log("do not ascend");
+    expect_in_log(words);
     ck_assert_int_eq(store_background_error(store), 0);
-    ck_assert_int_eq(count_damaged(KEYS / 2, KEYS), 0);
+    ck_assert_int_eq(put(KEYS, 2), 0);
     close_it();
     open_it(true);
+    ck_assert_uint_eq(stats().damaged_tables, 1);
     ck_assert_int_eq(compact_all(), 0);
-    ck_assert_int_eq(count_damaged(50, KEYS), 0); /* all that was not in that block */
+    ck_assert_int_eq(count_damaged(readable_from, 2 * KEYS), 0);
+}
+
+enum { SECOND_BLOCK = 50 }; /* a key that is not in the first block */
+
+START_TEST(a_table_whose_keys_do_not_ascend_is_left_alone)
+{
+    rename_key(16, "key000000");
+    open_it(false);
+    for (int i = 1; i < KEYS; i += 3)
+        ck_assert_int_eq(put(i, 2), 0);
+    expect_left_alone_until_repaired("do not ascend", SECOND_BLOCK);
+}
+END_TEST
+
+static void put_word(const char *key)
+{
+    ck_assert_int_eq(store_put(store, slice_str(key), slice_str("value"), false), 0);
+}
+
+/* What would be written meets another table of the deeper level. */
+START_TEST(a_table_with_a_key_before_its_range_is_left_alone)
+{
+    rename_key(0, "aaa000000");
+    open_it(false);
+    put_word("aaa000000");
+    put_word("aaa000009");
+    ck_assert_int_eq(store_flush(store), 0);
+    expect_left_alone_until_repaired("range", SECOND_BLOCK);
+}
+END_TEST
+
+/* The MANIFEST gives the table the range from..to instead. */
+static void change_range(int from, int to)
+{
+    const struct table_file *f = store->versions.current->level[1].files[0];
+    uint64_t number = f->number, size = f->size;
+    struct buf smallest = BUF_INIT, largest = BUF_INIT;
+    struct edit out, in;
+    char key[32];
+    buf_put_ikey(&smallest, key_text(key, from), (uint64_t)from + 2, KEY_PUT);
+    buf_put_ikey(&largest, key_text(key, to), (uint64_t)to + 2, KEY_PUT);
+    edit_init(&out);
+    edit_init(&in);
+    edit_delete_file(&out, 1, number);
+    edit_add_file(&in, 1, number, size, buf_slice(&smallest), buf_slice(&largest));
+    close_it();
+    harm_manifest(disk, "/db", &out, slice_of(NULL, 0));
+    harm_manifest(disk, "/db", &in, slice_of(NULL, 0));
+    edit_free(&out);
+    edit_free(&in);
+    buf_free(&smallest);
+    buf_free(&largest);
+}
+
+START_TEST(a_table_to_which_the_manifest_gives_too_small_a_range_is_left_alone)
+{
+    free(find_table()); /* notes its name */
+    open_it(false);
+    change_range(0, 499);
+    open_it(false);
+    ck_assert_int_eq(put(600, 2), 0);
+    ck_assert_int_eq(put(700, 2), 0);
+    ck_assert_int_eq(store_flush(store), 0);
+    expect_left_alone_until_repaired("range", 0);
 }
 END_TEST
 
@@ -306,6 +388,9 @@ int main(void)
     tcase_set_timeout(no_checksum, 60);
     tcase_add_checked_fixture(no_checksum, setup_whole, teardown);
     tcase_add_test(no_checksum, a_table_whose_keys_do_not_ascend_is_left_alone);
+    tcase_add_test(no_checksum, a_table_with_a_key_before_its_range_is_left_alone);
+    tcase_add_test(no_checksum,
+                   a_table_to_which_the_manifest_gives_too_small_a_range_is_left_alone);
     suite_add_tcase(suite, no_checksum);
     return run_suite(suite);
 }
