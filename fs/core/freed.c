@@ -18,7 +18,7 @@
 #include <errno.h>
 
 #include "freed.h"
-#include "pause.h"
+#include "../../store/base/pause.h"
 
 #define GATHER_SECONDS 1 /* what is freed is gathered for so long */
 

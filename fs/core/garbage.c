@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #include "fs_internal.h"
-#include "pause.h"
+#include "../../store/base/pause.h"
 
 #define SMALL_BLOCKS 16     /* a file of so many at the most is deleted with others, */
 #define SMALL_FILES 64      /* ... so many in a batch, */

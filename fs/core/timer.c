@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "fs_internal.h"
-#include "pause.h"
+#include "../../store/base/pause.h"
 
 struct commit_timer {
     pthread_t thread;

@@ -3,8 +3,8 @@
 #include "background.h"
 
 #include <stdlib.h>
-#include <time.h>
 
+#include "../base/pause.h"
 #include "damage.h"
 
 struct background {
@@ -111,14 +111,10 @@ static enum outcome outcome_of(struct store *s, int rc, unsigned long long mark,
  * let go of meanwhile. */
 static void pause_for_space(pthread_mutex_t *mu, pthread_cond_t *work, unsigned *pause_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
     *pause_ms = *pause_ms == 0                     ? FIRST_PAUSE_MS
                 : *pause_ms < LONGEST_PAUSE_MS / 2 ? *pause_ms * 2
                                                    : LONGEST_PAUSE_MS;
-    uint64_t ns = (uint64_t)until.tv_nsec + *pause_ms * 1000000ull;
-    until.tv_sec += (time_t)(ns / 1000000000u);
-    until.tv_nsec = (long)(ns % 1000000000u);
+    struct timespec until = pause_end(*pause_ms / 1000.0);
     pthread_cond_timedwait(work, mu, &until);
 }
 
@@ -237,8 +233,8 @@ int background_start(struct store *s)
 {
     struct background *b = mem_zalloc(sizeof *b);
     int n = s->options.compaction_threads, rc;
-    pthread_cond_init(&b->flush_work, NULL);
-    pthread_cond_init(&b->compact_work, NULL);
+    pause_init(&b->flush_work);
+    pause_init(&b->compact_work);
     b->compactor = mem_zalloc((size_t)n * sizeof *b->compactor);
     s->background = b;
     s->versions.on_obsolete = obsolete_tables;

@@ -1,7 +1,7 @@
-/* Pauses of the filesystem's threads: conditions that are waited for until a moment that setting
+/* Pauses of threads: conditions that are waited for until a moment that setting
  * the clock does not move. */
-#ifndef FS_CORE_PAUSE_H
-#define FS_CORE_PAUSE_H
+#ifndef STORE_BASE_PAUSE_H
+#define STORE_BASE_PAUSE_H
 
 #include <pthread.h>
 #include <time.h>
