@@ -71,7 +71,9 @@ static void bound_by_disk(struct store *s)
         s->space.reserve = on_disk.total / 8;
 }
 
-/* The disk tells nothing of quotas: takes so much of it for a moment. */
+/* The disk tells nothing of quotas: takes so much of it for a moment. (Where a crash leaves the
+ * file, the next open deletes it. On a disk that allocates nothing there is no reserve, and nobody
+ * asks.) */
 static bool can_take(struct store *s, uint64_t bytes)
 {
     char *reserve = name_reserve(s->dir), *path = mem_printf("%s.dbtmp", reserve);
@@ -99,7 +101,11 @@ void space_open(struct store *s)
     if (rc && !space_lacks(rc)) {
         p->reserve = 0;
         info_log(s, "no space is kept for deletes on a full disk: %s", fail_text());
-    } else if (rc || !has_available(s, headroom(p)) || !can_take(s, headroom(p))) {
+        return;
+    }
+    bool available = rc == 0 && has_available(s, headroom(p));
+    p->quota = available && !can_take(s, headroom(p));
+    if (!available || p->quota) {
         give_up_reserve(s);
         env_sync_dir(s->env, s->dir);
         atomic_store(&p->low, true);
@@ -126,6 +132,7 @@ bool space_ran_out(struct store *s, bool essential, unsigned long long mark, con
     bool given = false;
     pthread_mutex_lock(&p->mu);
     if (p->reserve > 0) {
+        p->quota |= has_available(s, headroom(p));
         given = essential && give_up_reserve(s);
         if (essential) /* what was deleted may be on the disk until the folder is written */
             env_sync_dir(s->env, s->dir);
@@ -147,8 +154,10 @@ bool space_look(struct store *s)
     struct space *p = &s->space;
     pthread_mutex_lock(&p->mu);
     uint64_t need = headroom(p) + (p->held ? 0 : p->reserve);
-    if (space_is_low(p) && has_available(s, need) && (p->held || take_reserve(s) == 0)) {
+    if (space_is_low(p) && has_available(s, need) && (p->held || take_reserve(s) == 0) &&
+        (!p->quota || can_take(s, headroom(p)))) {
         atomic_store(&p->low, false);
+        p->quota = false;
         info_log(s, "there is space again: all writes are taken");
     }
     bool enough = !space_is_low(p);

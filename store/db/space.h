@@ -7,8 +7,9 @@
  *
  * `low` begins with the first -ENOSPC and ends when the disk has some space beside the reserve and
  * the reserve is held. While it lasts, the commit leader looks at the disk for each write that puts
- * something, and compact/reclaim.h before each step. Without a reserve there is no `low`: each
- * write tries. */
+ * something, and compact/reclaim.h before each step. Where what the disk said was wrong (a quota)
+ * the headroom is also taken for a moment: else each write would be tried, cut off the log again,
+ * and the log synced before the next. Without a reserve there is no `low`: each write tries. */
 #ifndef STORE_DB_SPACE_H
 #define STORE_DB_SPACE_H
 
@@ -23,6 +24,7 @@ struct space {
     pthread_mutex_t mu; /* guards what is below, and the file; never taken with store.mu held */
     uint64_t reserve;   /* bytes; 0: none is wanted, or the disk cannot */
     bool held;
+    bool quota; /* space lacked though the disk told of some: a quota, of which it tells nothing */
     atomic_bool low;
     atomic_ullong given; /* how many times the reserve was given up */
 };

@@ -144,6 +144,28 @@ START_TEST(a_store_whose_quota_is_used_up_opens_thanks_to_the_reserve)
 }
 END_TEST
 
+/* The reserve is held, and the disk tells of space: each write would be tried, cut off the log
+ * again and synced. */
+START_TEST(writes_beyond_a_used_up_quota_are_refused_before_the_log)
+{
+    struct env_space space;
+    int n = 0;
+    ck_assert_int_eq(env_space(full.disk, FULL_DIR, &space), 0);
+    env_sim_set_quota(full.disk, space.total - space.available + KB);
+    while (n < 100 && full_put(n, false) == 0) /* fewer than a memtable takes */
+        n++;
+    ck_assert_int_lt(n, 100);
+    uint64_t cut_off = env_sim_count(full.disk, SIM_TRUNCATE);
+    for (int i = 0; i < 100; i++)
+        ck_assert_int_eq(full_put(n, false), -ENOSPC);
+    ck_assert_uint_le(env_sim_count(full.disk, SIM_TRUNCATE), cut_off + 5);
+    ck_assert_msg(full_drop(0) == 0, "%s", fail_text());
+    env_sim_set_quota(full.disk, FULL_CAPACITY);
+    ck_assert_msg(full_put_patiently(n) == 0, "%s", fail_text());
+    full_must_have(full.store, 1, n + 1);
+}
+END_TEST
+
 /* No reserve: deletes may fail, too, and nothing else is different. */
 START_TEST(a_full_disk_without_a_reserve_loses_nothing)
 {
@@ -294,6 +316,7 @@ int main(void)
     tcase_add_test(full_disk, a_full_disk_is_opened_and_deletes_work);
     tcase_add_test(full_disk, a_full_disk_is_closed_right_after_deletes);
     tcase_add_test(full_disk, a_store_whose_quota_is_used_up_opens_thanks_to_the_reserve);
+    tcase_add_test(full_disk, writes_beyond_a_used_up_quota_are_refused_before_the_log);
     tcase_add_test(full_disk, a_full_disk_without_a_reserve_loses_nothing);
     tcase_add_test(log, a_record_without_space_leaves_no_gap_in_the_log);
     tcase_add_test(log, a_record_that_cannot_be_taken_back_ends_all_writing);
