@@ -5,15 +5,15 @@
 #include "options.h"
 
 #include <ctype.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define MIN_SIZE (64u << 10)     /* of cache= and memtable= */
 #define MAX_SIZE (SIZE_MAX >> 8) /* sums of several still fit */
-#define MAX_COMMIT 86400.0       /* seconds */
-#define MAX_DELAY_US 1000000u    /* commit_delay= */
+#define MIN_COMMIT 0.001         /* seconds of commit=; with less the timer keeps a CPU busy */
+#define MAX_COMMIT 86400.0
+#define MAX_DELAY_US 1000000u /* commit_delay= */
 
 enum key {
     KEY_CACHE,
@@ -186,14 +186,20 @@ static int take_number(const char *opt, const char *value, unsigned min, unsigne
     return 0;
 }
 
+/* "5", "0.5", ".5": strtod alone would take "0x5", "5e-300", "inf" and " 5" as well. */
+static bool is_decimal(const char *text)
+{
+    size_t whole = strspn(text, "0123456789"), point = text[whole] == '.';
+    size_t part = point ? strspn(text + whole + 1, "0123456789") : 0;
+    return whole + part > 0 && text[whole + point + part] == '\0';
+}
+
 static int take_seconds(const char *opt, const char *value, double *out)
 {
-    char *end;
-    double n = strtod(value, &end);
-    bool number = isdigit((unsigned char)value[0]) || value[0] == '.';
-    if (!number || *end != '\0' || !isfinite(n) || n <= 0 || n > MAX_COMMIT)
-        return fail(-EINVAL, "option '%s': give seconds, more than 0 and at most %.0f", opt,
-                    MAX_COMMIT);
+    double n = is_decimal(value) ? strtod(value, NULL) : 0;
+    if (n < MIN_COMMIT || n > MAX_COMMIT)
+        return fail(-EINVAL, "option '%s': give seconds from %g to %.0f, as in 0.5", opt,
+                    MIN_COMMIT, MAX_COMMIT);
     *out = n;
     return 0;
 }

@@ -79,6 +79,10 @@ START_TEST(each_option_sets_its_value)
     ck_assert(o.session.writeback);
     ck_assert(o.session.no_xattr);
     ck_assert_int_eq(o.session.io_uring, SESSION_RINGS_ON);
+    accept("mount s m -o commit=.001");
+    ck_assert_double_eq(o.fs.commit_seconds, 0.001);
+    accept("mount s m -o commit=86400.0");
+    ck_assert_double_eq(o.fs.commit_seconds, 86400);
     accept("mount s m -o compression=snappy,commit_delay=200,commit_siblings=3,debug");
     ck_assert_int_eq(o.fs.store.compression, STORE_COMPRESS_SNAPPY);
     ck_assert_uint_eq(o.fs.store.commit_delay_us, 200);
@@ -186,6 +190,14 @@ START_TEST(wrong_values_are_named)
     refuse("mount s m -o commit=-1", "'commit=-1'");
     refuse("mount s m -o commit=nan", "'commit=nan'");
     refuse("mount s m -o commit=5s", "'commit=5s'");
+    refuse("mount s m -o commit=1e-300", "option 'commit=1e-300': give seconds from 0.001 to");
+    refuse("mount s m -o commit=0.0009", "from 0.001 to 86400");
+    refuse("mount s m -o commit=86401", "from 0.001 to 86400");
+    refuse("mount s m -o commit=0x10", "'commit=0x10'");
+    refuse("mount s m -o commit=1e1", "'commit=1e1'");
+    refuse("mount s m -o commit=1.2.3", "'commit=1.2.3'");
+    refuse("mount s m -o commit=.", "'commit=.'");
+    refuse("mount s m -o commit=", "'commit='");
     refuse("mount s m -o threads=0", "from 1 to");
     refuse("mount s m -o threads=5000", "from 1 to");
     refuse("mount s m -o threads=", "from 1 to");
