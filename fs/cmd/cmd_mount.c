@@ -24,12 +24,19 @@ struct mount {
     char *store, *mountpoint; /* absolute, without symlinks */
     struct daemon daemon;
     struct status status;
+    struct guard guard;
 };
 
 static int ready(void *arg)
 {
     struct mount *m = arg;
     return daemon_ready(&m->daemon);
+}
+
+static void mounted(void *arg, unsigned connection)
+{
+    struct mount *m = arg;
+    guard_tell(&m->guard, connection);
 }
 
 static void log_line(void *arg, const char *line)
@@ -87,7 +94,8 @@ static int serve_mount(struct mount *m, struct fs *fs)
     session->source = m->store;
     session->mountpoint = m->mountpoint;
     session->ready = ready;
-    session->ready_arg = m;
+    session->mounted = mounted;
+    session->arg = m;
     session->log = daemon_log;
     if (chdir("/") < 0) /* the daemon shall keep no other filesystem busy */
         return fail(-errno, "/: %s", fail_name(-errno));
@@ -180,9 +188,9 @@ static int run(struct mount *m)
     if (!daemon_start(&m->daemon, m->options.foreground, &code))
         return code;
     session_block_signals();
-    pid_t guard = guard_start(m->mountpoint, m->store);
+    guard_start(&m->guard, m->mountpoint, m->store);
     int r = serve(m);
-    guard_end(guard);
+    guard_end(&m->guard);
     if (r < 0)
         daemon_log(fail_text());
     return r < 0 ? EXIT_FAILED : EXIT_OK;

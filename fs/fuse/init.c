@@ -72,7 +72,7 @@ void init_negotiate(void *userdata, struct fuse_conn_info *conn)
     conn->time_gran = 1;
     /* The answer follows this function at once, and the kernel holds all other requests back until
      * it is there. */
-    if (s->o->ready == NULL || s->o->ready(s->o->ready_arg) == 0)
+    if (s->o->ready == NULL || s->o->ready(s->o->arg) == 0)
         atomic_store(&s->ready, true);
     else
         fuse_session_exit(s->se);

@@ -89,6 +89,8 @@ static void remember_mount(struct session *s, struct mount_id *id)
     *id = e.id;
     s->mount = id;
     mountinfo_entry_free(&e);
+    if (s->o->mounted)
+        s->o->mounted(s->o->arg, id->minor);
 }
 
 static int serve(struct session *s)

@@ -39,7 +39,10 @@ struct session_options {
     /* Called once, when the kernel and the session have agreed: from now on the mount answers.
      * A negative result ends the session. */
     int (*ready)(void *arg);
-    void *ready_arg;
+    /* Called once, before that: the mount is made, and this is the number of the kernel's
+     * connection (in /sys/fs/fuse/connections; the minor of the mount's st_dev). */
+    void (*mounted)(void *arg, unsigned connection);
+    void *arg; /* of both; each may be NULL */
     /* One line without a newline; from any thread, after `ready`. Before, lines go into the text of
      * the error that session_run returns. */
     void (*log)(const char *line);
