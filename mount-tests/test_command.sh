@@ -85,6 +85,18 @@ within() {
     return 1
 }
 not() { ! "$@"; }
+# hold FILE: a process has it open, before this returns; until `release`.
+hold() {
+    exec 3<"$1"
+    sleep 60 &
+    holder=$!
+    exec 3<&-
+    pids+=("$holder")
+}
+release() {
+    kill "$holder"
+    wait "$holder" 2>/dev/null
+}
 cd "$work" || exit 1
 s=$work/s m=$work/m
 mkdir "$m"
@@ -158,15 +170,12 @@ mount_answers_when_it_returns() {
 }
 
 umount_returns_when_the_store_is_closed() {
-    local pid holder
+    local pid
     pid=$(pid_of "$s")
-    sleep 60 3<"$m/f" &
-    holder=$!
-    pids+=("$holder")
+    hold "$m/f"
     refused 1 "in use" umount "$m"
     check "a busy mount goes on" test "$(cat "$m/f")" = hello
-    kill "$holder"
-    wait "$holder" 2>/dev/null
+    release
     check "umount by a relative path with a slash behind" "$skeinfs" umount m/
     check "nothing is mounted afterwards" not mounted "$m"
     check "the daemon has ended" gone "$pid"
@@ -215,20 +224,15 @@ foreground_ends_by_signal() {
 }
 
 signal_ends_a_busy_mount() {
-    local pid holder
+    local pid
     "$skeinfs" mount "$s" "$m"
     pid=$(pid_of "$s")
-    exec 3>>"$m/held" # open before the signal comes
-    sleep 60 &
-    holder=$!
-    exec 3>&-
-    pids+=("$holder")
+    hold "$m/f"
     kill "$pid"
     check "SIGTERM ends the daemon of a busy mount" gone "$pid"
     check "and unmounts" not mounted "$m"
     check "and closes the store" closed "$s"
-    kill "$holder"
-    wait "$holder" 2>/dev/null
+    release
     check "the store mounts again" "$skeinfs" mount "$s" "$m"
     check "umount" "$skeinfs" umount "$m"
 }
@@ -249,15 +253,14 @@ other_unmounts_close_the_store() {
     # Detached while in use, and another mount in its place: a signal ends the first one alone.
     "$skeinfs" mount "$s" "$m"
     pid=$(pid_of "$s")
-    sleep 60 3<"$m/f" &
-    pids+=($!)
+    hold "$m/f"
     umount -l "$m"
     "$skeinfs" mount empty "$m"
     kill "$pid"
     check "SIGTERM ends a detached mount" gone "$pid"
     check "the next mount at its place stays" mounted "$m"
     check "the detached one closed its store" closed "$s"
-    kill "${pids[-1]}"
+    release
     check "umount of the next one" "$skeinfs" umount "$m"
     # In another place as well: the last use of the mount is not gone with its MOUNTPOINT.
     "$skeinfs" mount "$s" "$m"
