@@ -95,6 +95,23 @@ other_unmounts_close_the_store() {
     "$skeinfs" umount "$m"
 }
 
+# The unmount catches a request on its way to the daemon, whose read then fails with another errno than otherwise.
+an_unmount_beside_a_request() {
+    local pid tracer
+    $root && command -v strace >/dev/null || return 0
+    "$skeinfs" mount -o io_uring=off "$s" "$m"
+    pid=$(pid_of "$s")
+    strace -f -o /dev/null -e trace=read -e inject=read:error=ECONNABORTED -p "$pid" 2>"$work/err" &
+    tracer=$!
+    pids+=("$tracer")
+    within grep -q attached "$work/err"
+    sleep 0.3 # all its threads
+    umount "$m"
+    check "an unmount beside a request ends the daemon" gone "$pid"
+    check "and closes the store" closed "$s"
+    wait "$tracer"
+}
+
 again_and_again() {
     local i
     "$skeinfs" mount "$s" "$m" || return
@@ -133,6 +150,7 @@ umount_returns_when_the_store_is_closed
 foreground_ends_by_signal
 signal_ends_a_busy_mount
 other_unmounts_close_the_store
+an_unmount_beside_a_request
 the_daemon_keeps_nothing_busy
 a_killed_daemon_is_told
 exit $failed

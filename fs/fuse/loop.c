@@ -163,6 +163,14 @@ static void gather(struct loop *l)
     l->quiet = true;
 }
 
+/* As fuse_session_receive_buf. -ECONNABORTED: the kernel ended the connection, as it does at an
+ * unmount, while a request was on its way; that is no other end than one between two requests. */
+static int receive(struct loop *l, struct fuse_buf *buf)
+{
+    int r = fuse_session_receive_buf(l->s->se, buf);
+    return r == -ECONNABORTED ? 0 : r;
+}
+
 /* Looks for a request, without sleeping. As fuse_session_receive_buf; -EAGAIN also where a flush is
  * due, and not before where one is to come. */
 static int look(struct loop *l, struct fuse_buf *buf)
@@ -170,14 +178,14 @@ static int look(struct loop *l, struct fuse_buf *buf)
     struct look k;
     if (flush_is_overdue(l))
         return -EAGAIN;
-    int r = fuse_session_receive_buf(l->s->se, buf);
+    int r = receive(l, buf);
     enum store_sync_need need = fs_sync_needed(l->s->fs);
     if (r != -EAGAIN || need >= STORE_SYNC_NOW || (l->quiet && uring_takes_requests()))
         return r;
     look_begin(&k, &l->looking[atomic_load_explicit(&l->flushing, memory_order_relaxed) > 0]);
     do {
         sched_yield();
-        r = fuse_session_receive_buf(l->s->se, buf);
+        r = receive(l, buf);
         if (r != -EAGAIN) {
             look_found(&k);
             return r;
