@@ -136,6 +136,7 @@ a_killed_daemon_is_told() {
     "$skeinfs" mount "$s" "$m"
     pid=$(pid_of "$s")
     echo kept >"$m/kept"
+    stat "$m" >/dev/null # now the kernel knows the folder without asking
     kill -9 "$pid"
     gone "$pid"
     refused 1 "daemon has died" mount "$s" "$m"

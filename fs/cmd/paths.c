@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include "../../store/base/buf.h"
 #include "../../store/base/error.h"
 
@@ -59,7 +60,8 @@ int paths_store(const char *given, char **out)
 int paths_mountpoint(const char *given, char **out)
 {
     struct stat st;
-    if (stat(given, &st) < 0) {
+    struct statvfs space; /* of a dead mount the kernel may know the folder, but not this */
+    if (stat(given, &st) < 0 || (statvfs(given, &space) < 0 && errno == ENOTCONN)) {
         int r = -errno;
         if (r == -ENOENT)
             return fail(r, "the MOUNTPOINT %s does not exist: make the folder first (mkdir)",
