@@ -1,5 +1,6 @@
 #!/bin/bash
 # The command: every way a mount ends.
+. "$(dirname "$0")/fusectl.sh"
 . "$(dirname "$0")/command.sh"
 
 umount_returns_when_the_store_is_closed() {
@@ -131,6 +132,40 @@ the_daemon_keeps_nothing_busy() {
     "$skeinfs" umount "$m"
 }
 
+# cut NUMBER: ends that connection from outside.
+cut() { echo 1 >"$connections/$1/abort"; }
+number_of() { mountpoint -d "$1" | sed 's/.*://'; }
+
+# With files in use; and with another mount on top, which is not the daemon's to take away.
+a_cut_connection_leaves_no_mount() {
+    local pid number
+    $root && [ -n "$connections" ] || return 0
+    "$skeinfs" mount -f "$s" "$m" 2>"$work/err" &
+    pid=$!
+    pids+=("$pid")
+    within mounted "$m"
+    echo kept >"$m/kept"
+    hold "$m/kept"
+    cut "$(number_of "$m")"
+    wait "$pid"
+    check "mount -f whose connection is cut fails" test $? = 1
+    check "and says why" grep -q "connection was cut.*fusectl" "$work/err"
+    check "in one line" test "$(wc -l <"$work/err")" = 1
+    check "its mount is gone" not mounted "$m"
+    check "the store was closed" grep -q "^state failed.*connection was cut" "$s/session"
+    release
+    check "the store mounts again" "$skeinfs" mount "$s" "$m"
+    check "what was acknowledged is there" test "$(cat "$m/kept")" = kept
+    pid=$(pid_of "$s")
+    number=$(number_of "$m")
+    "$skeinfs" mount empty "$m"
+    cut "$number"
+    check "one below another mount ends" gone "$pid"
+    check "the mount on top stays" touch "$m/on top"
+    "$skeinfs" umount "$m"
+    umount "$m"
+}
+
 a_killed_daemon_is_told() {
     local pid
     "$skeinfs" mount "$s" "$m"
@@ -153,5 +188,6 @@ signal_ends_a_busy_mount
 other_unmounts_close_the_store
 an_unmount_beside_a_request
 the_daemon_keeps_nothing_busy
+a_cut_connection_leaves_no_mount
 a_killed_daemon_is_told
 exit $failed

@@ -8,6 +8,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "mountinfo.h"
+#include "unmount.h"
+
+#define UMOUNT_F_MS 100 /* umount -f ends within this time */
 
 /* libfuse's log function has no argument, so the process's one session is found here. */
 static struct session *logging;
@@ -113,6 +116,45 @@ static int serve(struct session *s)
     return r;
 }
 
+/* (A number is used again as soon as its mount is gone; but nobody else mounts this STORE while the
+ * caller has it open.) */
+static bool is_in_table(const struct session *s)
+{
+    struct mount_entry e;
+    if (s->mount == NULL || mountinfo_find(s->o->mountpoint, &e) < 0)
+        return false;
+    bool ours = e.id.major == s->mount->major && e.id.minor == s->mount->minor &&
+                strcmp(e.fstype, SESSION_FSTYPE) == 0 && strcmp(e.source, s->o->source) == 0;
+    mountinfo_entry_free(&e);
+    return ours;
+}
+
+/* Where the kernel ended the connection because the last use of the mount was gone, nothing is in
+ * the table. umount -f cuts it first, and takes the mount away just after. */
+static int take_dead_mount_away(const struct session *s)
+{
+    for (int i = 0; i < UMOUNT_F_MS && is_in_table(s); i++)
+        usleep(1000);
+    if (!is_in_table(s))
+        return 0;
+    unmount_dead(s->o->mountpoint);
+    return fail(-ECONNABORTED, "its connection was cut from outside (fusectl's abort, or umount -f)"
+                               " and the mount is gone; mount again");
+}
+
+/* One that was detached while in use, or covered by another mount, must not be unmounted by its
+ * path: destroying the session cuts it off. */
+static int leave_mount(const struct session *s)
+{
+    if (stop_kernel_ended(s)) {
+        fuse_session_unmount(s->se); /* (libfuse sees that, and unmounts nothing) */
+        return take_dead_mount_away(s);
+    }
+    if (stop_still_mounted(s))
+        fuse_session_unmount(s->se);
+    return 0;
+}
+
 int session_run(struct fs *fs, const struct session_options *o)
 {
     struct session s = {.fs = fs, .o = o};
@@ -136,10 +178,10 @@ int session_run(struct fs *fs, const struct session_options *o)
     }
     remember_mount(&s, &id);
     r = serve(&s);
-    /* One that was detached while in use, or covered by another mount, must not be unmounted by its
-     * path: destroying the session cuts it off. */
-    if (stop_kernel_ended(&s) || stop_still_mounted(&s))
-        fuse_session_unmount(s.se);
+    char *first = r < 0 ? mem_printf("%s", fail_text()) : NULL;
+    int left = leave_mount(&s);
+    r = first ? fail(r, "%s", first) : left;
+    free(first);
 out:
     if (s.se)
         fuse_session_destroy(s.se);

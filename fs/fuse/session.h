@@ -54,8 +54,9 @@ void session_options_init(struct session_options *o);
 void session_block_signals(void);
 
 /* Mounts, serves until the filesystem is unmounted or a signal comes, and leaves no mount behind.
- * Returns 0 when it was unmounted after `ready`; otherwise negative with words in fail_text(). The
- * filesystem stays open: closing it is the caller's. */
+ * Returns 0 when it was unmounted after `ready`; otherwise, also where the connection was cut from
+ * outside, negative with words in fail_text(). The filesystem stays open: closing it is the
+ * caller's. */
 int session_run(struct fs *fs, const struct session_options *o);
 
 #endif

@@ -32,9 +32,10 @@ static void read_words(int fd, char *buf, size_t size)
 }
 
 /* fusermount3 says what went wrong in words only: they are caught, and searched for EBUSY's. */
-static int run_fusermount(const char *mountpoint)
+static int run_fusermount(const char *switches, const char *mountpoint)
 {
-    char words[512] = "", *argv[] = {"fusermount3", "-u", "--", (char *)mountpoint, NULL};
+    char words[512] = "";
+    char *argv[] = {"fusermount3", (char *)switches, "--", (char *)mountpoint, NULL};
     posix_spawn_file_actions_t actions;
     int ends[2], status = 0, r;
     pid_t pid;
@@ -62,14 +63,24 @@ out:
     return r;
 }
 
-int unmount_path(const char *mountpoint)
+static int unmount(const char *mountpoint, int flags, const char *switches)
 {
-    if (umount2(mountpoint, UMOUNT_NOFOLLOW) == 0)
+    if (umount2(mountpoint, flags | UMOUNT_NOFOLLOW) == 0)
         return 0;
     int r = -errno;
     if (r == -EPERM)
-        return run_fusermount(mountpoint);
+        return run_fusermount(switches, mountpoint);
     return fail(r, "%s: %s", mountpoint, fail_name(r));
+}
+
+int unmount_path(const char *mountpoint)
+{
+    return unmount(mountpoint, 0, "-u");
+}
+
+int unmount_dead(const char *mountpoint)
+{
+    return unmount(mountpoint, MNT_DETACH, "-uz");
 }
 
 bool unmount_have_fusermount(void)

@@ -9,6 +9,10 @@
  * the kernel has handed over what it still held dirty, so the mount must be served meanwhile. */
 int unmount_path(const char *mountpoint);
 
+/* The same of a mount that nobody serves any more, where files there may be in use: it is detached.
+ */
+int unmount_dead(const char *mountpoint);
+
 /* Is there a fusermount3 in PATH? An ordinary user can neither mount nor unmount without it. */
 bool unmount_have_fusermount(void);
 
