@@ -93,4 +93,23 @@ check "no error stopped the store" has_no_log_line
 remount
 check "what was written is intact after umount and mount" intact b
 check "the last file, too" test "$(sha256sum <again)" = "$sum"
+
+# ---- full to the last byte, and the reserve is gone: only what is not the store's can be deleted
+
+cd "$work" || exit 1
+daemon_kill
+umount "$mp"
+rm -f "$store/kv/RESERVE"
+head -c 300000000 /dev/zero >"$disk/ballast" 2>/dev/null
+refuses() { ! "$skeinfs" mount -o "$options" "$store" "$mp" 2>"$work/said" && cat "$work/said"; }
+needed() { sed -n 's/.*: No space left on device; free \([0-9]*\) MiB on that disk.*/\1/p' "$work/said"; }
+check "no space at all: mount is refused" refuses
+check "and says how much to free" test -n "$(needed)"
+say "$(needed) MiB are to be freed"
+truncate -s "-$(needed)M" "$disk/ballast"
+mount_again
+cd "$mp" || exit 1
+check "with that free it mounts, and what was written is intact" intact b
+check "rm works" remove_all b
+rm "$disk/ballast"
 done_testing

@@ -32,6 +32,12 @@ const char *fail_name(int code)
         return "damaged data";
     case STORE_EFORMAT:
         return "unknown format";
+    case -EMFILE:
+    case EMFILE:
+        return "Too many open files (raise the limit: ulimit -n)";
+    case -EFBIG:
+    case EFBIG:
+        return "File too large (raise the limit: ulimit -f; or the disk takes none of that size)";
     default:
         return strerror(code < 0 ? -code : code);
     }

@@ -21,7 +21,8 @@ enum {
 int fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The text of this thread's last fail(); never NULL. Valid until the thread's next one. */
 const char *fail_text(void);
-/* A word or two for a code: strerror() for errno values. */
+/* A word or two for a code: strerror() for errno values, and what to do where a limit of the
+ * process's is the cause. */
 const char *fail_name(int code);
 
 /* Errors that only say that the disk has no space: what it holds stays known. */

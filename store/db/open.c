@@ -83,6 +83,40 @@ static int lock_folder(struct store *s)
     return rc;
 }
 
+struct logs {
+    struct store *s;
+    uint64_t bytes;
+};
+
+static void add_log(void *arg, const char *name)
+{
+    struct logs *logs = arg;
+    uint64_t number, size;
+    struct env_file *file;
+    if (name_parse(name, &number) != NAME_LOG)
+        return;
+    char *path = name_log(logs->s->dir, number);
+    if (env_open(logs->s->env, path, 0, &file) == 0) {
+        if (env_size(logs->s->env, file, &size) == 0)
+            logs->bytes += size;
+        env_close(logs->s->env, file);
+    }
+    free(path);
+}
+
+/* A recovery puts what the logs have into tables, and writes a MANIFEST and a new log, before it
+ * gives anything back. If there is no reserve any more, that space is for the user to make. */
+static int say_what_is_needed(struct store *s, int rc)
+{
+    struct logs logs = {s, 1 << 20};
+    char *why = mem_printf("%s", fail_text());
+    env_list(s->env, s->dir, add_log, &logs);
+    rc = fail(rc, "%s; free %llu MiB on that disk, by deleting what is not the store's", why,
+              (unsigned long long)((logs.bytes + (1 << 20) - 1) >> 20));
+    free(why);
+    return rc;
+}
+
 /* ---- the struct */
 
 static struct store *store_new(const char *dir, const struct store_options *options)
@@ -193,6 +227,8 @@ int store_open(const char *dir, const struct store_options *options, struct stor
     *out = s;
     return 0;
 out:
+    if (space_lacks(rc) && !s->options.read_only)
+        rc = say_what_is_needed(s, rc);
     store_free(s);
     return rc;
 }

@@ -24,7 +24,7 @@
 int posix_failed(const char *doing, const char *path)
 {
     int e = errno;
-    return fail(-e, "%s: %s: %s", path, doing, strerror(e));
+    return fail(-e, "%s: %s: %s", path, doing, fail_name(-e));
 }
 
 bool posix_shares_pages(int fd)
