@@ -29,6 +29,10 @@ wrong_words_are_refused() {
     refused 2 "'nonsense'" "$s" "$m" -o rw,nonsense
     refused 2 "which mount" umount
     refused 2 "one MOUNTPOINT" umount a b
+    refused 2 "MOUNTPOINT is an empty word" umount ""
+    refused 2 "STORE is an empty word" check ""
+    refused 2 "STORE is an empty word" mount "" "$m"
+    refused 2 "MOUNTPOINT is an empty word" mount "$s" ""
     refused 2 "'-q'" umount -q "$m"
     check "none of these made a store" not test -e "$s"
 }
@@ -53,6 +57,8 @@ wrong_places_are_refused() {
     refused 1 "nothing is mounted there" umount "$m"
     refused 1 "not of skeinfs" umount /proc
     refused 1 "No such file" umount "$work/missing"
+    refused 2 "no skeinfs store: No such file" check "$work/missing"
+    refused 2 "no skeinfs store: No such file" check full
 }
 
 mount_answers_when_it_returns() {
@@ -78,6 +84,29 @@ folders_with_and_without_files_are_taken() {
     touch m2/below
     check "a MOUNTPOINT with files in it is taken" "$skeinfs" mount "$s" m2
     check "and shows them again afterwards" bash -c '"$0" umount m2 && test -e m2/below' "$skeinfs"
+}
+
+a_read_only_disk_is_told() {
+    $root || return 0
+    mkdir -p t
+    mount -t tmpfs none t
+    cp -a "$s" t/s
+    mount -o remount,ro t
+    refused 1 "'-o ro' mounts it" mount t/s "$m"
+    refused 1 "no new store" mount t/new "$m"
+    refused 2 "make that disk writable" check --repair t/s
+    check "-o ro mounts it" "$skeinfs" mount -o ro t/s "$m"
+    "$skeinfs" umount "$m"
+    umount t
+}
+
+low_limits_are_told() {
+    (
+        ulimit -n 20
+        refused 1 "the limit of open files is 20" mount "$s" "$m"
+        refused 2 "the limit of open files is 20" check "$s"
+        exit $failed
+    ) || failed=1
 }
 
 strange_names_work() {
@@ -131,6 +160,9 @@ other_users() {
     chmod 600 "$m/f"
     check "with the files' access rights" not "${as[@]}" cat "$m/f" 2>/dev/null
     "$skeinfs" umount "$m"
+    check "another's store is not said to be none" test \
+        "$("${as[@]}" "$skeinfs" check "$s" 2>&1)" = \
+        "skeinfs: $s/skeinfs: Permission denied: run it as root, or as the STORE's owner"
     "$skeinfs" mount -o private "$s" "$m"
     check "a private one is not" not "${as[@]}" ls "$m" 2>/dev/null
     check "but for its owner" test "$(cat "$m/f")" = hello
@@ -160,6 +192,8 @@ wrong_words_are_refused
 wrong_places_are_refused
 mount_answers_when_it_returns
 folders_with_and_without_files_are_taken
+a_read_only_disk_is_told
+low_limits_are_told
 strange_names_work
 the_reserve_follows_memtable
 mount8_can_call_it

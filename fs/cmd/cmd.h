@@ -20,9 +20,6 @@ int cmd_check(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_version(void);
 
-/* The store keeps many tables open, a repair all of them; the usual soft limit of 1024 files is for
- * programs that use select(). */
-void raise_file_limit(void);
 /* One line on stderr, "skeinfs: ...". */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

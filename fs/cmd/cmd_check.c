@@ -11,6 +11,7 @@
 #include "../../store/base/error.h"
 #include "../../store/env/env_overlay.h"
 #include "../core/fs.h"
+#include "machine.h"
 #include "paths.h"
 
 static void print(void *arg, const char *line)
@@ -24,8 +25,11 @@ static int must_be_store(const char *path)
 {
     struct stat st;
     char *marker = mem_printf("%s/skeinfs", path);
-    int rc =
-        stat(marker, &st) ? fail(-errno, "%s: no skeinfs store: %s", path, fail_name(-errno)) : 0;
+    int rc = stat(marker, &st) ? -errno : 0;
+    if (rc == -ENOENT || rc == -ENOTDIR)
+        fail(rc, "%s: no skeinfs store: %s", path, fail_name(rc));
+    else if (rc)
+        fail(rc, "%s: %s", marker, fail_name(rc));
     free(marker);
     return rc;
 }
@@ -52,8 +56,9 @@ static void spare_memory(struct store_options *o)
 }
 
 /* Damage is what one came to hear of; with any other error nothing is known of the store. */
-static int could_not_open(int rc)
+static int could_not_open(int rc, const char *path)
 {
+    machine_advise(rc, path, false);
     say("%s", fail_text());
     return rc == STORE_ECORRUPT || rc == STORE_EFORMAT ? EXIT_FAILED : EXIT_USAGE;
 }
@@ -68,11 +73,13 @@ static int check(const char *path, bool repair, struct env *env)
     o.only_read_segments = !repair;
     if (!repair)
         spare_memory(&o.store);
-    int rc = must_be_store(path);
+    int rc = machine_file_limit(&o.store);
+    if (rc == 0)
+        rc = must_be_store(path);
     if (rc == 0)
         rc = fs_open(path, &o, &fs);
     if (rc)
-        return could_not_open(rc);
+        return could_not_open(rc, path);
     if (repair)
         say_repaired(fs, path);
     int findings = fs_check(fs, print, NULL);
@@ -113,7 +120,6 @@ int cmd_check(int argc, char **argv)
         say("%s", fail_text());
         return EXIT_USAGE;
     }
-    raise_file_limit(); /* a repair has all tables open */
     struct env *above = repair ? NULL : env_overlay_new(env_posix());
     int code = check(path, repair, above ? above : env_posix());
     if (above)

@@ -6,12 +6,12 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include "../fuse/guard.h"
 #include "../fuse/unmount.h"
 #include "daemon.h"
+#include "machine.h"
 #include "options.h"
 #include "paths.h"
 #include "status.h"
@@ -106,15 +106,6 @@ static int serve_mount(struct mount *m, struct fs *fs)
     return r < 0 ? fail_in(r, m->mountpoint) : 0;
 }
 
-void raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 /* Blocks and nodes are made by one thread and freed by another; with a heap for each thread, as
  * glibc has it, what cache= and memtable= allow would be taken several times over. */
 static void use_one_heap(void)
@@ -160,10 +151,12 @@ static int serve(struct mount *m)
     struct fs *fs = NULL;
     m->status.fd = -1;
     m->options.fs.log = log_line;
-    raise_file_limit();
     use_one_heap();
-    int r = open_store(m, &fs);
+    int r = machine_file_limit(&m->options.fs.store);
+    if (r == 0)
+        r = open_store(m, &fs);
     if (r < 0) {
+        machine_advise(r, m->store, true);
         char *what = mem_printf("cannot open the store %s", m->store);
         r = fail_in(r, what);
         free(what);

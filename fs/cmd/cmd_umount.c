@@ -91,6 +91,10 @@ int cmd_umount(int argc, char **argv)
         say(optind == argc ? "which mount? give its MOUNTPOINT" : "give one MOUNTPOINT at a time");
         return EXIT_USAGE;
     }
+    if (argv[optind][0] == '\0') {
+        say("the MOUNTPOINT is an empty word: give a path");
+        return EXIT_USAGE;
+    }
     if (unmount(argv[optind]) < 0) {
         say("%s", fail_text());
         return EXIT_FAILED;

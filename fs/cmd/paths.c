@@ -37,6 +37,8 @@ static int resolve_parent(const char *given, char **out)
 int paths_store(const char *given, char **out)
 {
     struct stat st;
+    if (given[0] == '\0')
+        return fail(-EINVAL, "the STORE is an empty word: give a path");
     *out = realpath(given, NULL);
     if (*out) {
         if (stat(*out, &st) == 0 && !S_ISDIR(st.st_mode)) {
