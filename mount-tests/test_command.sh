@@ -109,6 +109,26 @@ low_limits_are_told() {
     ) || failed=1
 }
 
+# Nobody is killed by SIGXFSZ: what does not fit is an error, and what had been acknowledged is there afterwards.
+a_limit_of_file_sizes_loses_nothing() {
+    local i got
+    (ulimit -f 64 && exec "$skeinfs" mount "$s" "$m")
+    check "a limit of file sizes does not hinder a mount" mounted "$m"
+    for i in $(seq 5000); do
+        echo "$i" 2>/dev/null >"$m/n$i" || break
+    done
+    check "what does not fit gets an error" test "$i" -lt 5000
+    check "the mount goes on" test "$(cat "$m/f")" = hello
+    refused 1 "ulimit -f" umount "$m"
+    (ulimit -f 0 && exec "$skeinfs" check --repair "$s" 2>&1) | grep -q "ulimit -f"
+    got=("${PIPESTATUS[@]}")
+    check "a repair under such a limit says so" test "${got[*]}" = "2 0"
+    check "without it the store mounts" "$skeinfs" mount "$s" "$m"
+    check "and has all that was acknowledged" test "$(cat "$m"/n* | sort -n | tail -1)" = $((i - 1))
+    rm "$m"/n*
+    "$skeinfs" umount "$m"
+}
+
 strange_names_work() {
     local store='st ore,with\comma' place='m p,with\comma'
     mkdir "$place"
@@ -194,6 +214,7 @@ mount_answers_when_it_returns
 folders_with_and_without_files_are_taken
 a_read_only_disk_is_told
 low_limits_are_told
+a_limit_of_file_sizes_loses_nothing
 strange_names_work
 the_reserve_follows_memtable
 mount8_can_call_it

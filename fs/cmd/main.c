@@ -63,6 +63,7 @@ int main(int argc, char **argv)
     const char *slash = strrchr(argv[0], '/'), *name = slash ? slash + 1 : argv[0];
     fill_standard_descriptors();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond ulimit -f is an error like any other */
     if (strncmp(name, "mount.", 6) == 0)
         return cmd_mount(argc, argv);
     if (argc < 2)
