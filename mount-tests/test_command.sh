@@ -7,6 +7,10 @@ says_what_it_can() {
     check "--help too" bash -c '"$0" --help 2>/dev/null | grep -q "skeinfs umount"' "$skeinfs"
     check "mount --help too" bash -c '"$0" mount --help 2>/dev/null | grep -q STORE' "$skeinfs"
     check "umount --help too" bash -c '"$0" umount --help 2>/dev/null | grep -q STORE' "$skeinfs"
+    local word
+    for word in -d --foreground -h --help unmount -V --version "a '/' in STORE" "at least 0.001"; do
+        check "help names $word" bash -c '"$0" help | grep -qF -e "$1"' "$skeinfs" "$word"
+    done
     check "--version gives name and number" bash -c \
         '"$0" --version | grep -qE "^skeinfs [0-9]+\.[0-9]+\.[0-9]+$"' "$skeinfs"
     check "help to a full disk fails" bash -c '! "$0" help >/dev/full 2>&1' "$skeinfs"
