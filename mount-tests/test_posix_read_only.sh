@@ -93,7 +93,7 @@ look_at_store >"$work/before"
 "$skeinfs" mount -o ro,allow_other "$store" "$mp" || exit 1
 check "after kill -9 a read-only mount shows what was synced" [ "$(cat "$mp/dir/late")" = late ]
 check "and what was not but was acknowledged" [ ! -e "$mp/file" ]
-reader=$(pgrep -f "^$skeinfs mount -o ro,allow_other $store $mp")
+reader=$(pgrep -o -f "^$skeinfs mount -o ro,allow_other $store $mp")
 check "and has written nothing" store_is_as_before
 kill -9 "$reader"
 until is_dead "$reader"; do sleep 0.01; done
