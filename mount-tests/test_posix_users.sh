@@ -135,6 +135,27 @@ killed() {
     as_user "$skeinfs" umount "$mp"
 }
 
+# He may cut his own connection, with files in use: the daemon takes the dead mount away through fusermount3.
+cut() {
+    local pid number connections=/sys/fs/fuse/connections
+    mountpoint -q $connections || mount -t fusectl none $connections 2>/dev/null || { say "no fusectl"; return; }
+    user_mounts
+    pid=$(daemon_pid)
+    number=$(as_user mountpoint -d "$mp")
+    mkfifo "$work/go"
+    chmod 666 "$work/go"
+    as_user sh -c 'cd "$0" && read go <"$1"' "$mp" "$work/go" &
+    exec 4>"$work/go" # its reader is in the mount now
+    check "he cuts his connection" as_user sh -c 'echo 1 >"$0"' "$connections/${number#*:}/abort"
+    check "its daemon ends" ended "$pid"
+    check "and leaves no dead mount" not mounted
+    exec 4>&-
+    wait $!
+    rm "$work/go"
+    check "the store mounts again" user_mounts
+    as_user "$skeinfs" umount "$mp"
+}
+
 for_others() {
     check "allow_other needs user_allow_other" refused user_allow_other user_mounts allow_other
     check "that leaves nothing mounted" not mounted
@@ -160,5 +181,6 @@ places
 ends
 busy
 killed
+cut
 for_others
 done_testing
