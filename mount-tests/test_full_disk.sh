@@ -73,6 +73,24 @@ remove_all() { rm -f "$1"*; }
 lists() { ls -l >/dev/null && [ "$(ls "$1"* | wc -l)" -ge "$copies" ]; }
 has_no_log_line() { ! grep -q "^.*error: " "$store/kv/LOG"; }
 
+# What was removed gives its space to who writes next, not some time later.
+small_files() {
+    local i
+    mkdir many
+    for ((i = 0; i < 20000; i++)); do cp "$work/small" "many/$i" 2>/dev/null || break; done
+    [ $i -lt 20000 ]
+}
+remove_and_write() { rm -r many && echo hello >hello && [ "$(cat hello)" = hello ]; }
+large_file() { ! head -c 300000000 /dev/urandom >large 2>/dev/null && rm large && echo hello >hello; }
+half_of_the_disk() { head -c 120000000 /dev/zero | tr '\0' x >large && sync large; }
+head -c 30000 /dev/urandom >"$work/small"
+check "small files fill the disk" small_files
+check "rm -r of them, and at once the next file is made" remove_and_write
+check "and a large one written" half_of_the_disk
+check "a large one fills the disk, is removed, and at once the next file is made" large_file
+check "and a large one written, again" half_of_the_disk
+rm -f large hello
+
 check "cp fails with ENOSPC when the disk below is full" fill a
 say "$copies files of 1 MB on a disk of 256 MiB"
 check "what was written is intact" intact a
@@ -96,6 +114,7 @@ check "the last file, too" test "$(sha256sum <again)" = "$sum"
 
 # ---- full to the last byte, and the reserve is gone: only what is not the store's can be deleted
 
+for i in $(seq 100); do cp "$work/small" "recent$i"; done # what is in the log needs space to become a table
 cd "$work" || exit 1
 daemon_kill
 umount "$mp"

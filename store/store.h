@@ -69,7 +69,7 @@ struct store_options {
     bool error_if_exists;     /* default false: -EEXIST where there is a store already */
     bool repair;              /* default false: see store_open */
     bool read_only;           /* default false: see store_open */
-    size_t memtable_bytes;    /* default 4 MiB: what one memtable may hold before a switch */
+    size_t memtable_bytes;    /* of one before a switch: default 4 MiB; at most 1/32 of the disk */
     int max_immutables;       /* default 2: full memtables that may wait for their flush */
     size_t block_bytes;       /* default 4 KiB, before compression */
     int restart_interval;     /* default 16 */
@@ -183,6 +183,11 @@ void store_batch_append(struct store_batch *to, const struct store_batch *from);
  * A table with damage. Reads of what lies in the damage get STORE_ECORRUPT; a compaction that meets
  * it leaves the table as it is (stats: unreadable_tables) and all else goes on. Only where level 0
  * cannot be emptied for it and is full, writes get STORE_ECORRUPT; nothing of those was written. */
+
+/* For who got -ENOSPC: where space is still to come of what was deleted already (a flush, a
+ * compaction), waits for it, ten seconds at most. True where writes that put are taken now; there
+ * may be too little for this one all the same. From any thread, with no place in the queue. */
+bool store_await_space(struct store *s);
 
 /* One thread's place in the commit queue. Zero it, fill the first three fields, enqueue, wait.
  * The batch must stay unchanged until store_wait returns. */

@@ -77,17 +77,29 @@ static void raise_sequence(struct node *n, uint64_t sequence)
         ;
 }
 
+/* What brings space back by itself must not wait for others that do. */
+static int write_batch(struct change *c, struct store_writer *w)
+{
+    int rc = -ENOSPC;
+    for (int tries = 0; space_lacks(rc) && tries < SPACE_TRIES; tries++) {
+        if (tries > 0 && (c->reclaim || !c->batch.puts || !space_comes_back(c->fs)))
+            break;
+        *w = (struct store_writer){.batch = &c->batch, .reclaim = c->reclaim};
+        store_enqueue(c->fs->store, w);
+        rc = store_wait(c->fs->store, w);
+    }
+    return rc;
+}
+
 int change_commit(struct change *c, struct node *const *nodes, int count)
 {
-    struct store_writer w = {.batch = &c->batch, .reclaim = c->reclaim};
+    struct store_writer w = {0};
     bool frees = change_put_chunks(c);
     int rc = 0;
     /* Without a record, as of an inode that has no name: it comes behind all that was committed. */
     w.sequence = store_last_sequence(c->fs->store);
-    if (store_batch_count(&c->batch) > 0) {
-        store_enqueue(c->fs->store, &w);
-        rc = store_wait(c->fs->store, &w);
-    }
+    if (store_batch_count(&c->batch) > 0)
+        rc = write_batch(c, &w);
     for (int i = 0; rc == 0 && i < count; i++)
         if (nodes[i])
             raise_sequence(nodes[i], w.sequence);

@@ -197,7 +197,7 @@ int chunk_append(struct change *c, const char *p, size_t count, struct segment_p
 {
     struct fs *fs = c->fs;
     int rc = segments_append(fs->segments, p, count * FS_CHUNK, out);
-    if ((rc == -ENOSPC || rc == -EDQUOT) && freed_give_back(fs))
+    for (int tries = 1; space_lacks(rc) && tries < SPACE_TRIES && space_comes_back(fs); tries++)
         rc = segments_append(fs->segments, p, count * FS_CHUNK, out);
     if (rc == 0)
         note_placed(c, *out, count * FS_CHUNK);

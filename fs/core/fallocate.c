@@ -138,6 +138,8 @@ static int fallocate_locked(struct fs *fs, struct node *n, const struct request 
     struct zeroing z = {0, 0};
     atomic_store_explicit(&n->run_broken, true, memory_order_relaxed);
     int rc = zeroes(r) ? 0 : check_room(fs, n, r->off, r->len);
+    if (space_lacks(rc) && space_comes_back(fs))
+        rc = check_room(fs, n, r->off, r->len);
     if (rc == 0 && (n->inode.flags & INODE_CUTTING))
         rc = resize_finish(fs, n, CUT_BY_LOOKING);
     if (rc == 0)

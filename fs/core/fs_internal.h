@@ -375,9 +375,17 @@ int garbage_start(struct fs *fs);
 void garbage_stop(struct fs *fs);
 /* An orphan has lost its last reference: what it had is deleted in the background. */
 void garbage_add(struct fs *fs, uint64_t ino, uint64_t end, bool attrs);
+/* Returns when what was added before is deleted, or cannot be for want of space (or in 5 s). */
+void garbage_settle(struct fs *fs);
 /* Deletes the extents from `from` to `end` (multiples of FS_BLOCK) in bounded batches: every block
  * that can be there, without a look; or with CUT_BY_LOOKING all that are there. */
 int garbage_cut(struct fs *fs, uint64_t ino, uint64_t from, uint64_t end);
+
+/* space.c */
+/* The disk is full: waits for what is on its way back of what was deleted. False: there was nothing
+ * to wait for, or no space came of it. The caller may hold inodes. */
+bool space_comes_back(struct fs *fs);
+#define SPACE_TRIES 4 /* of one write in all: others take space, too */
 
 /* count.c */
 /* Before the first change, and after the last one. */

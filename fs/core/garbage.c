@@ -11,6 +11,8 @@
 #define SMALL_BLOCKS 16     /* a file of so many at the most is deleted with others, */
 #define SMALL_FILES 64      /* ... so many in a batch, */
 #define GATHER_SECONDS 0.02 /* ... for which is waited so long */
+#define RETRY_SECONDS 0.2   /* on a full disk */
+#define SETTLE_SECONDS 5    /* so long garbage_settle waits */
 
 struct leftover {
     uint64_t ino, end;
@@ -21,8 +23,12 @@ struct garbage {
     pthread_t thread;
     pthread_mutex_t mu;
     pthread_cond_t work;
-    struct leftover *queue; /* orphans to delete; guarded by mu */
+    pthread_cond_t settled;
+    struct leftover *queue; /* orphans to delete; guarded by mu, as what follows */
     size_t count, capacity;
+    bool busy;  /* some are being deleted */
+    bool hurry; /* somebody waits for them */
+    bool stuck; /* there was no space even for that */
     bool stop;
 };
 
@@ -146,15 +152,21 @@ static int collect_small(struct fs *fs, const struct leftover *l, size_t count)
     return change_commit(&c, NULL, 0);
 }
 
-void garbage_add(struct fs *fs, uint64_t ino, uint64_t end, bool attrs)
+/* mu held. */
+static void add(struct garbage *g, struct leftover l)
 {
-    struct garbage *g = fs->garbage;
-    pthread_mutex_lock(&g->mu);
     if (g->count == g->capacity) {
         g->capacity = g->capacity ? g->capacity * 2 : 64;
         g->queue = mem_realloc(g->queue, g->capacity * sizeof *g->queue);
     }
-    g->queue[g->count++] = (struct leftover){ino, end, attrs};
+    g->queue[g->count++] = l;
+}
+
+void garbage_add(struct fs *fs, uint64_t ino, uint64_t end, bool attrs)
+{
+    struct garbage *g = fs->garbage;
+    pthread_mutex_lock(&g->mu);
+    add(g, (struct leftover){ino, end, attrs});
     if (g->count == 1 || g->count == SMALL_FILES)
         pthread_cond_signal(&g->work);
     pthread_mutex_unlock(&g->mu);
@@ -176,33 +188,65 @@ static size_t take_some(struct garbage *g, struct leftover *some)
 static void gather(struct garbage *g)
 {
     struct timespec until = pause_end(GATHER_SECONDS);
-    while (g->count < SMALL_FILES && !g->stop)
+    while (g->count < SMALL_FILES && !g->stop && !g->hurry)
         if (pthread_cond_timedwait(&g->work, &g->mu, &until) == ETIMEDOUT)
             break;
+}
+
+/* Deletes some. mu held, let go of meanwhile. */
+static void collect(struct fs *fs)
+{
+    struct garbage *g = fs->garbage;
+    struct leftover some[SMALL_FILES];
+    size_t n = take_some(g, some);
+    g->busy = true;
+    pthread_mutex_unlock(&g->mu);
+    int rc = is_small(some[0]) ? collect_small(fs, some, n) : collect_gone(fs, some[0]);
+    pthread_mutex_lock(&g->mu);
+    g->busy = false;
+    bool again = space_lacks(rc) && !g->stop;
+    if (rc && !(again && g->stuck))
+        fs_log(fs, "data of %zu deleted inodes (one is %llu) stays for now: %s", n,
+               (unsigned long long)some[0].ino, fail_text());
+    g->stuck = again;
+    for (size_t i = 0; again && i < n; i++)
+        add(g, some[i]);
+    if (g->count == 0 || g->stuck)
+        pthread_cond_broadcast(&g->settled);
 }
 
 static void *collector(void *arg)
 {
     struct fs *fs = arg;
     struct garbage *g = fs->garbage;
-    struct leftover some[SMALL_FILES];
     pthread_mutex_lock(&g->mu);
     for (;;) {
+        struct timespec until = pause_end(RETRY_SECONDS);
         while (g->count == 0 && !g->stop)
             pthread_cond_wait(&g->work, &g->mu);
+        while (g->stuck && !g->stop && pthread_cond_timedwait(&g->work, &g->mu, &until) == 0)
+            ;
         if (g->count == 0)
             break;
         gather(g);
-        size_t n = take_some(g, some);
-        pthread_mutex_unlock(&g->mu);
-        int rc = is_small(some[0]) ? collect_small(fs, some, n) : collect_gone(fs, some[0]);
-        if (rc)
-            fs_log(fs, "data of %zu deleted inodes (one is %llu) stays for now: %s", n,
-                   (unsigned long long)some[0].ino, fail_text());
-        pthread_mutex_lock(&g->mu);
+        collect(fs);
     }
     pthread_mutex_unlock(&g->mu);
     return NULL;
+}
+
+void garbage_settle(struct fs *fs)
+{
+    struct garbage *g = fs->garbage;
+    struct timespec until = pause_end(SETTLE_SECONDS);
+    pthread_mutex_lock(&g->mu);
+    g->hurry = true;
+    pthread_cond_signal(&g->work);
+    while ((g->count > 0 || g->busy) && !g->stuck)
+        if (pthread_cond_timedwait(&g->settled, &g->mu, &until) == ETIMEDOUT)
+            break;
+    g->hurry = false;
+    pthread_mutex_unlock(&g->mu);
 }
 
 /* A truncation that was cut short is finished here and now. If it cannot be, the inode's
@@ -247,6 +291,7 @@ int garbage_start(struct fs *fs)
     struct garbage *g = mem_zalloc(sizeof *g);
     pthread_mutex_init(&g->mu, NULL);
     pause_init(&g->work);
+    pause_init(&g->settled);
     fs->garbage = g;
     int rc = fs->options.read_only ? 0 : take_over(fs);
     if (rc == 0) {
@@ -273,6 +318,7 @@ void garbage_stop(struct fs *fs)
     pthread_mutex_unlock(&g->mu);
     pthread_join(g->thread, NULL);
     pthread_cond_destroy(&g->work);
+    pthread_cond_destroy(&g->settled);
     pthread_mutex_destroy(&g->mu);
     free(g->queue);
     free(g);

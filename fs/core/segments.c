@@ -207,7 +207,7 @@ int segments_append(struct segments *s, const void *p, size_t n, struct segment_
     if (rc)
         env_punch(s->env, g->file, off, n); /* whatever of it was written */
     pthread_mutex_lock(&s->mu);
-    if (rc && rc != -ENOSPC && rc != -EDQUOT && s->active == g)
+    if (rc && !space_lacks(rc) && s->active == g)
         retire(s); /* a place that fails: the next one may not */
     else if (rc && g->end == off + n)
         g->end = off; /* the next one takes the place */

@@ -173,16 +173,21 @@ START_TEST(what_was_appended_and_not_committed_is_given_back)
 }
 END_TEST
 
+/* arg: of files whose names end so, no write has space. */
+static int no_space(void *arg, enum sim_call call, const char *path)
+{
+    return call == SIM_WRITE && strcmp(path + strlen(path) - 4, arg) == 0 ? -ENOSPC : 0;
+}
+
 START_TEST(a_commit_that_fails_leaves_nothing)
 {
     static char p[FS_CHUNK];
     shadow_fill(p, sizeof p, 0, 9);
     shadow_write(&one, 0, FS_CHUNK, 1);
     struct chunk c = chunk_of(one.ino, 0);
-    /* the first write is the append, the second one the log's */
-    env_sim_fail(disk, SIM_WRITE, env_sim_count(disk, SIM_WRITE) + 2, -ENOSPC, SIM_DONE_PART);
+    env_sim_set_hook(disk, no_space, ".log");
     ck_assert_int_eq(fs_write(fs, one.ino, p, FS_CHUNK, FS_CHUNK, false), -ENOSPC);
-    ck_assert(env_sim_failed(disk));
+    env_sim_set_hook(disk, NULL, NULL);
     ck_assert(is_zero_at(FIRST_SEGMENT, c.place + FS_CHUNK, FS_CHUNK));
     shadow_expect(&one);
     shadow_write(&one, FS_CHUNK, FS_CHUNK, 2);
@@ -211,14 +216,34 @@ START_TEST(a_commit_that_failed_and_comes_back_is_cut_off)
 }
 END_TEST
 
+/* What brings space back is asked for before a write is refused. */
+START_TEST(a_commit_without_space_for_a_moment_is_none_that_fails)
+{
+    static char p[FS_CHUNK];
+    shadow_write(&one, 0, FS_CHUNK, 1);
+    /* the first write is the append, the second one the log's */
+    env_sim_fail(disk, SIM_WRITE, env_sim_count(disk, SIM_WRITE) + 1 + (uint64_t)_i, -ENOSPC,
+                 SIM_DONE_PART);
+    shadow_fill(p, sizeof p, 0, 9);
+    ck_assert_int_eq(fs_write(fs, one.ino, p, FS_CHUNK, FS_CHUNK, false), 0);
+    ck_assert(env_sim_failed(disk));
+    shadow_write(&one, FS_CHUNK, FS_CHUNK, 2);
+    expect_it_stays();
+}
+END_TEST
+
 START_TEST(an_append_that_fails_leaves_nothing)
 {
     static char p[FS_CHUNK];
     int error = _i ? -EIO : -ENOSPC;
     shadow_fill(p, sizeof p, 0, 9);
     shadow_write(&one, 0, FS_CHUNK, 1);
-    env_sim_fail(disk, SIM_WRITE, env_sim_count(disk, SIM_WRITE) + 1, error, SIM_DONE_PART);
+    if (_i)
+        env_sim_fail(disk, SIM_WRITE, env_sim_count(disk, SIM_WRITE) + 1, error, SIM_DONE_PART);
+    else
+        env_sim_set_hook(disk, no_space, ".seg");
     ck_assert_int_eq(fs_write(fs, one.ino, p, FS_CHUNK, FS_CHUNK, false), error);
+    env_sim_set_hook(disk, NULL, NULL);
     shadow_expect(&one);
     shadow_write(&one, FS_CHUNK, FS_CHUNK, 2);
     ck_assert_uint_eq(chunk_of(one.ino, FS_CHUNK).segment, _i ? 2 : 1);
@@ -349,6 +374,7 @@ int main(void)
     tcase_add_test(tc, the_old_moment_comes_back_whole);
     tcase_add_test(tc, what_was_appended_and_not_committed_is_given_back);
     tcase_add_test(tc, a_commit_that_fails_leaves_nothing);
+    tcase_add_loop_test(tc, a_commit_without_space_for_a_moment_is_none_that_fails, 0, 2);
     tcase_add_loop_test(tc, a_commit_that_failed_and_comes_back_is_cut_off, 0, 2);
     tcase_add_loop_test(tc, an_append_that_fails_leaves_nothing, 0, 2);
     tcase_add_test(tc, a_file_that_nobody_knows_goes_and_its_number_is_not_used);

@@ -276,10 +276,8 @@ static int commit_group(struct store *s, struct group *g)
         }
     }
     atomic_store_explicit(&s->last_sequence, after, memory_order_release);
-    if (!g->puts && space_is_low(&s->space) && !s->reclaim.wanted) {
-        s->reclaim.wanted = true;
-        background_schedule(s);
-    }
+    if (!g->puts && space_is_low(&s->space))
+        reclaim_note_deletes(s);
     return 0;
 }
 

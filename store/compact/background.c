@@ -136,6 +136,7 @@ static void *flush_thread(void *arg)
             live_log_prepare(s); /* before those who wait for room switch again */
             s->flushes_ended++;
             enum outcome outcome = outcome_of(s, rc, mark, "flush");
+            s->reclaim.progress += rc == 0;
             s->compaction_stuck = false; /* with one table more it is to be seen anew */
             s->flush_lacks_space = outcome == LATER_TRY;
             if (rc && outcome == ENDED)
@@ -164,6 +165,7 @@ static void *flush_thread(void *arg)
 static enum outcome compacted(struct store *s, int rc, unsigned long long mark, uint64_t number)
 {
     enum outcome outcome = outcome_of(s, rc, mark, "compaction");
+    s->reclaim.progress += rc == 0;
     s->compaction_lacks_space = outcome == LATER_TRY;
     if (outcome == LATER_TRY && number > s->compaction_lacked)
         s->compaction_lacked = number;
@@ -208,18 +210,21 @@ static enum outcome compact_something(struct store *s, bool *idle)
     return ENDED;
 }
 
+/* A compaction that needs more than there is even with the reserve gets the reserve each time it is
+ * tried, and gives it back when it fails. */
 static void *compact_thread(void *arg)
 {
     struct store *s = arg;
     struct background *b = s->background;
-    unsigned pause_ms = 0;
+    unsigned pause_ms = 0, lacked = 0;
     pthread_mutex_lock(&s->mu);
     while (!b->stop) {
         bool idle;
         enum outcome outcome = compact_something(s, &idle);
+        lacked = outcome == ENDED ? 0 : lacked + 1;
         if (idle && !b->stop)
             pthread_cond_wait(&b->compact_work, &s->mu);
-        else if (outcome == LATER_TRY && !b->stop)
+        else if ((outcome == LATER_TRY || lacked > 1) && !b->stop)
             pause_for_space(&s->mu, &b->compact_work, &pause_ms);
         if (!idle && outcome == ENDED &&
             !space_is_low(&s->space)) /* (else the next may fail, too) */

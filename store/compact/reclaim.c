@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "../base/on_wait.h"
 #include "../commit/room.h"
 #include "../table/table_cache.h"
 #include "background.h"
@@ -140,6 +141,15 @@ void reclaim_note_space(struct store *s)
     s->reclaim.noted = low;
 }
 
+void reclaim_note_deletes(struct store *s)
+{
+    s->reclaim.progress++;
+    if (s->reclaim.wanted)
+        return;
+    s->reclaim.wanted = true;
+    background_schedule(s);
+}
+
 /* Nobody may have asked to write meanwhile. */
 static bool is_still_low(struct store *s)
 {
@@ -168,4 +178,57 @@ enum reclaim_result reclaim_step(struct store *s, int *rc)
         result = compact_next(s, r, rc);
     r->running = false;
     return result;
+}
+
+/* ---- who waits for it */
+
+#define AWAIT_MS 10000
+#define STEP_MS 500 /* it is given up where nothing has come of it for so long */
+
+/* mu held. */
+static bool is_coming(const struct store *s)
+{
+    const struct reclaim *r = &s->reclaim;
+    bool flush = s->immutable_count > 0 && !s->flush_lacks_space;
+    return s->background_error == 0 && space_is_low(&s->space) && (flush || r->wanted || r->begun);
+}
+
+/* mu NOT held. */
+static bool look(struct store *s, bool *coming, uint64_t *progress)
+{
+    bool enough = space_look(s);
+    pthread_mutex_lock(&s->mu);
+    reclaim_note_space(s);
+    *coming = is_coming(s);
+    *progress = s->reclaim.progress;
+    pthread_mutex_unlock(&s->mu);
+    return enough;
+}
+
+static void note_in_vain(struct store *s, uint64_t progress)
+{
+    pthread_mutex_lock(&s->mu);
+    s->reclaim.in_vain = progress;
+    pthread_mutex_unlock(&s->mu);
+}
+
+bool store_await_space(struct store *s)
+{
+    uint64_t progress, last;
+    bool coming;
+    about_to_wait();
+    space_ran_out(s, false, space_mark(&s->space), "write");
+    bool enough = look(s, &coming, &last);
+    pthread_mutex_lock(&s->mu);
+    coming &= s->reclaim.in_vain != last;
+    pthread_mutex_unlock(&s->mu);
+    for (int i = 0, since = 0; coming && !enough && i < AWAIT_MS && since < STEP_MS; i++) {
+        env_sleep_us(s->env, 1000);
+        enough = look(s, &coming, &progress);
+        since = progress == last ? since + 1 : 0;
+        last = progress;
+    }
+    if (!enough)
+        note_in_vain(s, last);
+    return enough;
 }

@@ -18,6 +18,8 @@ struct reclaim {
     bool running; /* a thread is in a step */
     bool begun;   /* not at its end yet */
     bool stays_behind; /* what is in the memtable, for want of a new log */
+    uint64_t progress; /* deletes, flushes and compactions that were done */
+    uint64_t in_vain;  /* the progress when somebody waited for more in vain */
     int level;         /* what is next: the level, and the key that its last table ended with */
     struct buf after;
 };
@@ -31,6 +33,8 @@ enum reclaim_result {
 /* Space may have become low, or be enough again: what was deleted before that is carried down, too.
  * mu held. */
 void reclaim_note_space(struct store *s);
+/* Deletes were committed while space is low. mu held. */
+void reclaim_note_deletes(struct store *s);
 /* One step. *rc: what a compaction in it ended with. By a compactor thread; mu held at entry and
  * exit, let go of meanwhile. */
 enum reclaim_result reclaim_step(struct store *s, int *rc);

@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 
+#define DISK_RESERVES 8   /* the reserve is at most such a part of the disk, */
+#define DISK_MEMTABLES 32 /* ... and a memtable such a one */
+
 /* Space that a flush and a few writes need beside the reserve: what must be there before writes go
  * on, so that they do not stop again at once. */
 static uint64_t headroom(const struct space *p)
@@ -64,11 +67,17 @@ static uint64_t wanted(const struct store_options *o)
                : o->reserve_bytes;
 }
 
+/* On a small disk both are smaller. A memtable needs its size three times over before deletes give
+ * anything back: as a log, as a table, and as what a compaction makes of that. */
 static void bound_by_disk(struct store *s)
 {
     struct env_space on_disk;
-    if (env_space(s->env, s->dir, &on_disk) == 0 && s->space.reserve > on_disk.total / 8)
-        s->space.reserve = on_disk.total / 8;
+    if (env_space(s->env, s->dir, &on_disk) < 0)
+        return;
+    if (s->options.memtable_bytes > on_disk.total / DISK_MEMTABLES)
+        s->options.memtable_bytes = on_disk.total / DISK_MEMTABLES;
+    if (s->space.reserve > on_disk.total / DISK_RESERVES)
+        s->space.reserve = on_disk.total / DISK_RESERVES;
 }
 
 /* The disk tells nothing of quotas: takes so much of it for a moment. (Where a crash leaves the
@@ -93,8 +102,7 @@ void space_open(struct store *s)
 {
     struct space *p = &s->space;
     p->reserve = wanted(&s->options);
-    if (p->reserve > 0)
-        bound_by_disk(s);
+    bound_by_disk(s);
     if (p->reserve == 0)
         return;
     int rc = take_reserve(s);
@@ -118,10 +126,21 @@ void space_free(struct space *p)
     pthread_mutex_destroy(&p->mu);
 }
 
+/* What is in memory goes into tables, and as much into the next log; more need not be left. */
+static uint64_t needed_by_flushes(struct store *s)
+{
+    pthread_mutex_lock(&s->mu);
+    uint64_t bytes = 2 * memtable_bytes(s->mem);
+    for (int i = 0; i < s->immutable_count; i++)
+        bytes += memtable_bytes(s->immutables[i].mem);
+    pthread_mutex_unlock(&s->mu);
+    return bytes;
+}
+
 bool space_for_table(struct store *s)
 {
     return !space_is_low(&s->space) ||
-           has_available(s, 2 * s->options.memtable_bytes +
+           has_available(s, needed_by_flushes(s) +
                                 (uint64_t)s->options.compaction_threads * s->options.table_bytes);
 }
 

@@ -166,6 +166,30 @@ START_TEST(writes_beyond_a_used_up_quota_are_refused_before_the_log)
 }
 END_TEST
 
+/* As by default on a disk of a hundred megabytes: a memtable is an eighth of the disk, and so would
+ * the reserve be. */
+START_TEST(deletes_work_where_a_memtable_is_large_for_the_disk)
+{
+    store_close(full.store);
+    full.options.memtable_bytes = 128 * KB;
+    full.options.table_bytes = 16 * KB;
+    full.options.level_base_bytes = 80 * KB;
+    full_open();
+    int n = full_fill();
+    ck_assert_int_gt(n, FULL_CAPACITY / FULL_VALUE / 2);
+    for (int i = 0; i < n; i++)
+        if (i % 2 == _i)
+            ck_assert_msg(full_drop(i) == 0, "delete %d of %d: %s", i, n, fail_text());
+    for (int i = 0; i < n / 4; i++)
+        ck_assert_msg(full_put_patiently(n + i) == 0, "put %d: %s", i, fail_text());
+    for (int i = 0; i < n; i++)
+        if (i % 2 == _i)
+            full_must_lack(full.store, i, i + 1);
+        else
+            full_must_have(full.store, i, i + 1);
+}
+END_TEST
+
 /* No reserve: deletes may fail, too, and nothing else is different. */
 START_TEST(a_full_disk_without_a_reserve_loses_nothing)
 {
@@ -317,6 +341,7 @@ int main(void)
     tcase_add_test(full_disk, a_full_disk_is_closed_right_after_deletes);
     tcase_add_test(full_disk, a_store_whose_quota_is_used_up_opens_thanks_to_the_reserve);
     tcase_add_test(full_disk, writes_beyond_a_used_up_quota_are_refused_before_the_log);
+    tcase_add_loop_test(full_disk, deletes_work_where_a_memtable_is_large_for_the_disk, 0, 2);
     tcase_add_test(full_disk, a_full_disk_without_a_reserve_loses_nothing);
     tcase_add_test(log, a_record_without_space_leaves_no_gap_in_the_log);
     tcase_add_test(log, a_record_that_cannot_be_taken_back_ends_all_writing);
