@@ -183,7 +183,7 @@ static ssize_t watch_writev(int fd, struct iovec *iov, int count, void *userdata
             return amend_init(userdata, fd, iov, count);
         }
     }
-    return writev(fd, iov, count);
+    return loop_holds(iov, count) ? length(iov, count) : writev(fd, iov, count);
 }
 
 int init_patch_install(struct session *s)

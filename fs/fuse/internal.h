@@ -39,6 +39,8 @@ void loop_fail(int error);
  * other threads they do nothing. */
 void loop_about_to_wait(void);
 void loop_has_waited(void);
+/* An answer on its way out: true where the reader keeps it, and sends it a little later. */
+bool loop_holds(const struct iovec *iov, int count);
 /* For a thread that serves a request and would wait for other requests: is there one to serve
  * them? */
 bool loop_others_serve(void);

@@ -8,6 +8,8 @@
  * soon as it has waited, and nobody else ever ran: a lone program that calls fsync pays two calls
  * of epoll_ctl, and no thread is woken.
  *
+ * Where one request is there after the other, their answers are sent several at a time (held.h).
+ *
  * A reader without a request looks for the next one for a moment before it goes idle (looking.h).
  *
  * An fsync does not wait in its thread at all (reply_after_sync). When the reader has no other
@@ -16,6 +18,7 @@
  * cost no more switches between threads than one.
  *
  * Threads are made when there is none to take an offer, up to options.threads. */
+#include "held.h"
 #include "looking.h"
 #include "place.h"
 #include "reply.h"
@@ -41,6 +44,7 @@ struct loop {
     atomic_uint flushing;      /* threads that lead a flush */
     struct looking looking[2]; /* the reader's; [1]: while somebody leads a flush */
     unsigned ahead;            /* the reader's */
+    struct held held;          /* the reader's */
     bool quiet;                /* the reader's: it has read nothing lately that wants an answer */
 
     pthread_mutex_t mu;
@@ -94,6 +98,7 @@ void loop_about_to_wait(void)
     if (role != PLACE_READER)
         return;
     role = PLACE_WAITS;
+    held_send(&running->held);
     place_need_thread(&running->place);
     offer(running);
 }
@@ -145,6 +150,11 @@ static bool flush_is_overdue(struct loop *l)
     return false;
 }
 
+bool loop_holds(const struct iovec *iov, int count)
+{
+    return role == PLACE_READER && held_take(&running->held, iov, count);
+}
+
 static bool wants_answer(const struct fuse_buf *buf)
 {
     struct fuse_in_header head;
@@ -176,9 +186,13 @@ static int receive(struct loop *l, struct fuse_buf *buf)
 static int look(struct loop *l, struct fuse_buf *buf)
 {
     struct look k;
-    if (flush_is_overdue(l))
+    if (flush_is_overdue(l)) {
+        held_send(&l->held);
         return -EAGAIN;
+    }
     int r = receive(l, buf);
+    if (r <= 0)
+        held_none(&l->held);
     enum store_sync_need need = fs_sync_needed(l->s->fs);
     if (r != -EAGAIN || need >= STORE_SYNC_NOW || (l->quiet && uring_takes_requests()))
         return r;
@@ -202,8 +216,11 @@ static int read_on(struct loop *l, struct fuse_buf *buf)
         int r = look(l, buf);
         if (r > 0) {
             l->quiet &= !wants_answer(buf);
+            held_begin(&l->held, buf->mem, buf->size);
             fuse_session_process_buf(l->s->se, buf);
             loop_has_waited();
+            if (role == PLACE_READER)
+                held_end(&l->held);
         } else if (r == -EAGAIN && fs_sync_needed(l->s->fs) >= STORE_SYNC_NOW) {
             atomic_fetch_add(&l->flushing, 1);
             fs_sync_run(l->s->fs);
@@ -240,6 +257,7 @@ static void *work(void *arg)
 static int loop_init(struct loop *l, struct session *s)
 {
     *l = (struct loop){.s = s, .fd = fuse_session_fd(s->se)};
+    l->held.fd = l->fd;
     pthread_mutex_init(&l->mu, NULL);
     pthread_cond_init(&l->ended, NULL);
     int r = place_init(&l->place, s, work, l), flags = fcntl(l->fd, F_GETFL);
