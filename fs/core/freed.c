@@ -17,8 +17,8 @@
  * brings back never means a new file. */
 #include <errno.h>
 
-#include "freed.h"
 #include "../../store/base/pause.h"
+#include "freed.h"
 
 #define GATHER_SECONDS 1 /* what is freed is gathered for so long */
 

@@ -5,8 +5,8 @@
  * until the last of it is gone; a crash in between only means that the next mount goes on. */
 #include <errno.h>
 
-#include "fs_internal.h"
 #include "../../store/base/pause.h"
+#include "fs_internal.h"
 
 #define SMALL_BLOCKS 16     /* a file of so many at the most is deleted with others, */
 #define SMALL_FILES 64      /* ... so many in a batch, */

@@ -3,8 +3,8 @@
  * memory (atime.c), go to the store before. */
 #include <errno.h>
 
-#include "fs_internal.h"
 #include "../../store/base/pause.h"
+#include "fs_internal.h"
 
 struct commit_timer {
     pthread_t thread;

@@ -18,8 +18,8 @@ struct shadow {
     bool new_user;     /* the last entry's user key differed from the one before */
     int gap;           /* the number of snapshots older than the last entry */
     uint64_t sequence; /* the last entry's */
-    bool disorder;     /* an entry did not come in its place: where they are those of tables, one of
-                          them is     damaged in a way that no checksum tells */
+    bool disorder;     /* an entry did not come in its place: one of the tables that they are from
+                        * is damaged in a way that no checksum tells */
 };
 
 /* Notes the snapshots there are. mu held, or nobody else uses the store. */
