@@ -1,10 +1,15 @@
 /* One change of the filesystem: a batch, put together, committed, and noted in the nodes it
  * concerns. */
+#include <unistd.h>
+
 #include "fs_internal.h"
 
 /* What most changes need: memory is asked for once. */
 #define USUAL_BATCH 512
 #define USUAL_VALUE 256
+
+#define RECLAIM_TRIES 20 /* of a batch that brings space back, on a full disk */
+#define RECLAIM_PAUSE_US 20000
 
 void change_begin(struct change *c, struct fs *fs)
 {
@@ -77,12 +82,24 @@ static void raise_sequence(struct node *n, uint64_t sequence)
         ;
 }
 
-/* What brings space back by itself must not wait for others that do. */
+/* What brings space back must not wait for others that do (it may be one of these); it lacks it
+ * only for moments, while a flush takes the reserve. */
+static bool may_try_again(const struct change *c, int tries)
+{
+    if (!c->reclaim && c->batch.puts)
+        return tries < SPACE_TRIES && space_comes_back(c->fs);
+    if (tries >= RECLAIM_TRIES)
+        return false;
+    store_about_to_wait();
+    usleep(RECLAIM_PAUSE_US);
+    return true;
+}
+
 static int write_batch(struct change *c, struct store_writer *w)
 {
     int rc = -ENOSPC;
-    for (int tries = 0; space_lacks(rc) && tries < SPACE_TRIES; tries++) {
-        if (tries > 0 && (c->reclaim || !c->batch.puts || !space_comes_back(c->fs)))
+    for (int tries = 0; space_lacks(rc); tries++) {
+        if (tries > 0 && !may_try_again(c, tries))
             break;
         *w = (struct store_writer){.batch = &c->batch, .reclaim = c->reclaim};
         store_enqueue(c->fs->store, w);

@@ -3,9 +3,11 @@
 #include <check.h>
 #include <linux/falloc.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "../../store/tests/env_sim.h"
 #include "../../store/tests/run_suite.h"
 #include "check_store.h"
 #include "fixture.h"
@@ -83,6 +85,42 @@ START_TEST(more_room_than_the_disk_has_is_refused)
     ck_assert_int_eq(allocate(f, KEEP, 0, available + 64 * B), -ENOSPC);
     ck_assert_uint_eq(size_of(f), 0);
     ck_assert_int_eq(allocate(f, ZERO, 0, available + 64 * B), 0); /* a hole takes none */
+}
+END_TEST
+
+/* While *left is above 0 there is no space for the log. */
+static int no_space_for_a_moment(void *left, enum sim_call call, const char *path)
+{
+    int *n = left;
+    bool is_log = strcmp(path + strlen(path) - 4, ".log") == 0;
+    return call == SIM_WRITE && is_log && (*n)-- > 0 ? -ENOSPC : 0;
+}
+
+/* On a full disk a flush has all of the reserve for a moment. */
+START_TEST(a_removal_is_not_refused_for_a_moment_without_space)
+{
+    int left = 5;
+    make_file(FS_ROOT, "f");
+    env_sim_set_hook(disk, no_space_for_a_moment, &left);
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "f"), 0);
+    env_sim_set_hook(disk, NULL, NULL);
+    ck_assert(left <= 0 && !exists(FS_ROOT, "f"));
+}
+END_TEST
+
+/* What cannot be deleted just now is not left to the next mount. */
+START_TEST(garbage_that_found_no_space_is_deleted_later)
+{
+    int left = 50;
+    uint64_t f = make_file(FS_ROOT, "f");
+    write_text(f, "abc");
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "f"), 0);
+    env_sim_set_hook(disk, no_space_for_a_moment, &left);
+    fs_forget(fs, f, 1);
+    fixture_settle();
+    ck_assert(left <= 0);
+    ck_assert_int_eq(count_records('E', f) + count_records('O', f), 0);
+    env_sim_set_hook(disk, NULL, NULL);
 }
 END_TEST
 
@@ -287,6 +325,8 @@ int main(void)
     tcase_add_test(tc, fallocate_extends_a_file_with_zeroes);
     tcase_add_test(tc, fallocate_with_keep_size_leaves_the_size);
     tcase_add_test(tc, more_room_than_the_disk_has_is_refused);
+    tcase_add_test(tc, a_removal_is_not_refused_for_a_moment_without_space);
+    tcase_add_test(tc, garbage_that_found_no_space_is_deleted_later);
     tcase_add_test(tc, what_is_there_already_needs_no_room);
     tcase_add_test(tc, a_punched_hole_is_zeroes_and_takes_no_room);
     tcase_add_test(tc, a_hole_over_the_end_takes_the_last_block_too);

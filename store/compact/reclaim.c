@@ -184,13 +184,15 @@ enum reclaim_result reclaim_step(struct store *s, int *rc)
 
 #define AWAIT_MS 10000
 #define STEP_MS 500 /* it is given up where nothing has come of it for so long */
+#define RETRY_MS 50 /* so often what pauses for want of space is tried now */
 
 /* mu held. */
 static bool is_coming(const struct store *s)
 {
     const struct reclaim *r = &s->reclaim;
     bool flush = s->immutable_count > 0 && !s->flush_lacks_space;
-    return s->background_error == 0 && space_is_low(&s->space) && (flush || r->wanted || r->begun);
+    bool step = r->wanted || r->begun || r->running || s->versions.obsolete_count > 0;
+    return s->background_error == 0 && space_is_low(&s->space) && (flush || step);
 }
 
 /* mu NOT held. */
@@ -203,6 +205,13 @@ static bool look(struct store *s, bool *coming, uint64_t *progress)
     *progress = s->reclaim.progress;
     pthread_mutex_unlock(&s->mu);
     return enough;
+}
+
+static void retry(struct store *s)
+{
+    pthread_mutex_lock(&s->mu);
+    background_retry(s);
+    pthread_mutex_unlock(&s->mu);
 }
 
 static void note_in_vain(struct store *s, uint64_t progress)
@@ -223,6 +232,8 @@ bool store_await_space(struct store *s)
     coming &= s->reclaim.in_vain != last;
     pthread_mutex_unlock(&s->mu);
     for (int i = 0, since = 0; coming && !enough && i < AWAIT_MS && since < STEP_MS; i++) {
+        if (i % RETRY_MS == 0)
+            retry(s);
         env_sleep_us(s->env, 1000);
         enough = look(s, &coming, &progress);
         since = progress == last ? since + 1 : 0;

@@ -1,11 +1,13 @@
 /* The background of a store whose disk is full: flushes, compactions and the MANIFEST are tried
  * again, what is deleted is brought down, and nobody waits for what cannot come. */
 #include <check.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../base/error.h"
@@ -48,6 +50,46 @@ static void open_without_reserve(void)
     full.options.reserve_bytes = 0;
     full_open();
 }
+
+/* On a busy machine the background may have to be waited for more than once. */
+static bool await_space(void)
+{
+    bool enough = false;
+    for (int tries = 0; tries < 20 && !enough; tries++)
+        enough = store_await_space(full.store);
+    return enough;
+}
+
+START_TEST(who_waits_for_space_gets_what_was_deleted)
+{
+    int n = full_fill();
+    ck_assert_int_eq(full_put(n, false), -ENOSPC);
+    for (int i = 0; i < n / 2; i++)
+        ck_assert_msg(full_drop(i) == 0, "delete %d: %s", i, fail_text());
+    ck_assert(await_space());
+    ck_assert_msg(full_put(n, false) == 0, "%s", fail_text());
+}
+END_TEST
+
+/* A program that goes on writing to a full disk is told so each time at once. */
+START_TEST(nobody_waits_twice_for_space_that_does_not_come)
+{
+    struct full_target t = {SIM_WRITE, NAME_TABLE, 0, INT_MAX, -ENOSPC};
+    struct timespec before, after;
+    int n = full_fill();
+    env_sim_set_hook(full.disk, full_strike, &t); /* no compaction has any */
+    ck_assert_int_eq(full_drop(0), 0);
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    for (int i = 0; i < 20; i++)
+        ck_assert(!store_await_space(full.store));
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    ck_assert_int_lt(after.tv_sec - before.tv_sec, 5);
+    env_sim_set_hook(full.disk, NULL, NULL); /* and then there is something to wait for again */
+    for (int i = 1; i < n / 2; i++)
+        ck_assert_int_eq(full_drop_patiently(i), 0);
+    ck_assert(await_space());
+}
+END_TEST
 
 START_TEST(a_flush_without_space_is_tried_again)
 {
@@ -436,6 +478,8 @@ int main(void)
 {
     Suite *suite = suite_create("full disk, background");
     TCase *background = tcase_create("background");
+    tcase_add_test(background, who_waits_for_space_gets_what_was_deleted);
+    tcase_add_test(background, nobody_waits_twice_for_space_that_does_not_come);
     tcase_add_test(background, a_flush_without_space_is_tried_again);
     tcase_add_test(background, a_delete_goes_on_with_the_reserve_that_a_flush_took);
     tcase_add_loop_test(background,
