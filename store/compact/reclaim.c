@@ -186,13 +186,14 @@ enum reclaim_result reclaim_step(struct store *s, int *rc)
 #define STEP_MS 500 /* it is given up where nothing has come of it for so long */
 #define RETRY_MS 50 /* so often what pauses for want of space is tried now */
 
-/* mu held. */
+/* Nothing, where somebody has waited in vain and nothing was done since. mu held. */
 static bool is_coming(const struct store *s)
 {
     const struct reclaim *r = &s->reclaim;
     bool flush = s->immutable_count > 0 && !s->flush_lacks_space;
     bool step = r->wanted || r->begun || r->running || s->versions.obsolete_count > 0;
-    return s->background_error == 0 && space_is_low(&s->space) && (flush || step);
+    return s->background_error == 0 && space_is_low(&s->space) && (flush || step) &&
+           r->in_vain != r->progress;
 }
 
 /* mu NOT held. */
@@ -228,9 +229,6 @@ bool store_await_space(struct store *s)
     about_to_wait();
     space_ran_out(s, false, space_mark(&s->space), "write");
     bool enough = look(s, &coming, &last);
-    pthread_mutex_lock(&s->mu);
-    coming &= s->reclaim.in_vain != last;
-    pthread_mutex_unlock(&s->mu);
     for (int i = 0, since = 0; coming && !enough && i < AWAIT_MS && since < STEP_MS; i++) {
         if (i % RETRY_MS == 0)
             retry(s);
