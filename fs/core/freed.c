@@ -307,24 +307,6 @@ static void *run(void *arg)
 
 /* ---- open and close */
 
-/* The highest segment number in keys of this kind. */
-static int highest(struct fs *fs, enum key_kind kind, uint64_t *number)
-{
-    struct fs_key behind = {.len = 1, .bytes = {(char)(kind + 1)}};
-    struct iter *it = store_iter(fs->store, NULL);
-    iter_seek(it, key_slice(&behind));
-    if (it->valid)
-        iter_prev(it);
-    else if (it->status == 0)
-        iter_last(it);
-    if (it->valid && it->key.len >= 17 && it->key.data[0] == (char)kind &&
-        key_segment(it->key) > *number)
-        *number = key_segment(it->key);
-    int rc = it->status;
-    iter_destroy(it);
-    return rc;
-}
-
 static void note_highest(void *arg, uint64_t segment)
 {
     uint64_t *number = arg;
@@ -337,9 +319,9 @@ static int number_segments(struct fs *fs)
     uint64_t number = 0;
     int rc = segments_list(fs->segments, note_highest, &number);
     if (rc == 0)
-        rc = highest(fs, KEY_PLACE, &number);
+        rc = highest_in_keys(fs, KEY_PLACE, 17, &number);
     if (rc == 0)
-        rc = highest(fs, KEY_FREED, &number);
+        rc = highest_in_keys(fs, KEY_FREED, 17, &number);
     segments_number_from(fs->segments, number);
     fs->freed->first = number;
     return rc;

@@ -241,6 +241,9 @@ int put_new_super(struct store_batch *b, uint64_t next_ino, uint64_t incompatibl
 void put_new_root(struct store_batch *b, const struct inode *counts);
 
 int ino_allocate(struct fs *fs, uint64_t *ino); /* ino.c */
+/* Raises *number to the highest one, of an inode or a segment, that keys of this kind begin with; a
+ * last key that is shorter than `length` is passed over. ino.c */
+int highest_in_keys(struct fs *fs, enum key_kind kind, size_t length, uint64_t *number);
 /* Commits that the filesystem has a feature (enum super_incompatible), unless it is known. ino.c */
 int super_require(struct fs *fs, uint64_t feature);
 struct timespec fs_now(void);                      /* error.c */

@@ -48,3 +48,20 @@ int ino_allocate(struct fs *fs, uint64_t *ino)
     pthread_mutex_unlock(&fs->ino_mu);
     return rc;
 }
+
+int highest_in_keys(struct fs *fs, enum key_kind kind, size_t length, uint64_t *number)
+{
+    const char behind[] = {(char)(kind + 1)};
+    struct iter *it = store_iter(fs->store, NULL);
+    iter_seek(it, slice_of(behind, 1));
+    if (it->valid)
+        iter_prev(it);
+    else if (it->status == 0)
+        iter_last(it);
+    if (it->valid && it->key.len >= length && it->key.data[0] == (char)kind &&
+        get_be64(it->key.data + 1) > *number)
+        *number = get_be64(it->key.data + 1);
+    int rc = it->status;
+    iter_destroy(it);
+    return rc;
+}

@@ -228,23 +228,6 @@ static void raise(uint64_t *number, uint64_t ino)
         *number = ino;
 }
 
-/* The highest inode number in keys of this kind. */
-static int highest_key(struct fs *fs, enum key_kind kind, uint64_t *number)
-{
-    const char behind[] = {(char)(kind + 1)};
-    struct iter *it = store_iter(fs->store, NULL);
-    iter_seek(it, slice_of(behind, 1));
-    if (it->valid)
-        iter_prev(it);
-    else if (it->status == 0)
-        iter_last(it);
-    if (it->valid && it->key.len >= 9 && it->key.data[0] == (char)kind)
-        raise(number, get_be64(it->key.data + 1));
-    int rc = it->status;
-    iter_destroy(it);
-    return rc;
-}
-
 /* The highest one in entries; what the root should say of its own. */
 static int read_entries(struct fs *fs, uint64_t *number, struct inode *root)
 {
@@ -315,7 +298,7 @@ int mend_super(struct fs *fs)
         return 0;
     rc = mend_names(fs);
     for (size_t i = 0; rc == 0 && i < sizeof kinds / sizeof *kinds; i++)
-        rc = highest_key(fs, kinds[i], &number);
+        rc = highest_in_keys(fs, kinds[i], 9, &number);
     if (rc == 0)
         rc = read_entries(fs, &number, &root);
     if (rc || number == 0) /* nothing is there: a new filesystem */
