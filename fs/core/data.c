@@ -60,12 +60,14 @@ static int get_from_chunk(struct fs *fs, const struct node *n, uint64_t at, stru
     return chunk_read_block(fs, &chunk, start, at, value->data);
 }
 
-/* What is stored of the block at `at`, as a part of `value`; -ENOENT: it is a hole. */
+/* What is stored of the block at `at`, as a part of `value`; -ENOENT: it is a hole. *own: it has a
+ * record of its own. */
 static int get_block(struct fs *fs, const struct node *n, uint64_t at, struct buf *value,
-                     struct slice *bytes)
+                     struct slice *bytes, bool *own)
 {
     struct fs_key key = key_extent(n->ino, at);
     int rc = store_get(fs->store, NULL, key_slice(&key), value);
+    *own = rc == 0;
     if (rc == 0)
         return extent_bytes(buf_slice(value), bytes);
     return rc == -ENOENT ? get_from_chunk(fs, n, at, value, bytes) : rc;
@@ -85,7 +87,8 @@ static int read_one(struct fs *fs, const struct node *n, char *p, size_t size, u
     uint64_t at = off & ~(uint64_t)(FS_BLOCK - 1);
     struct buf value = BUF_INIT;
     struct slice bytes;
-    int rc = get_block(fs, n, at, &value, &bytes);
+    bool own;
+    int rc = get_block(fs, n, at, &value, &bytes, &own);
     if (rc == 0)
         copy_block(p, size, off, at, bytes);
     buf_free(&value);
@@ -169,27 +172,48 @@ ssize_t fs_read(struct fs *fs, uint64_t ino, void *p, size_t size, uint64_t off)
 
 /* ---- single blocks */
 
+/* `len` without the zeroes at the end, which need no room. A file that grows by small pieces has
+ * thousands of them in its last block: they are looked at eight at a time. */
+static size_t trim_zeroes(const char *bytes, size_t len)
+{
+    for (uint64_t word; len >= sizeof word; len -= sizeof word) {
+        memcpy(&word, bytes + len - sizeof word, sizeof word);
+        if (word)
+            break;
+    }
+    while (len > 0 && bytes[len - 1] == 0)
+        len--;
+    return len;
+}
+
 static void put_block(struct change *c, uint64_t ino, uint64_t at, const char *bytes, size_t len)
 {
-    while (len > 0 && bytes[len - 1] == 0) /* zeroes at the end need no room */
-        len--;
+    len = trim_zeroes(bytes, len);
     buf_clear(&c->value);
     buf_append(&c->value, (const char[]){EXTENT_INLINE}, 1);
     buf_append(&c->value, bytes, len);
     change_put(c, key_extent(ino, at), buf_slice(&c->value));
 }
 
-int data_get_block(struct fs *fs, const struct node *n, uint64_t at, char *block, bool *there)
+/* data_get_block, which says as well whether the block has a record of its own. */
+static int load_block(struct fs *fs, const struct node *n, uint64_t at, char *block, bool *there,
+                      bool *own)
 {
     struct buf value = BUF_INIT;
     struct slice bytes = {0};
-    int rc = get_block(fs, n, at, &value, &bytes);
+    int rc = get_block(fs, n, at, &value, &bytes, own);
     *there = rc == 0;
     memset(block, 0, FS_BLOCK);
     if (rc == 0 && bytes.len > 0)
         memcpy(block, bytes.data, bytes.len);
     buf_free(&value);
     return rc == -ENOENT ? 0 : rc;
+}
+
+int data_get_block(struct fs *fs, const struct node *n, uint64_t at, char *block, bool *there)
+{
+    bool own;
+    return load_block(fs, n, at, block, there, &own);
 }
 
 /* Has the block a record of its own? */
@@ -234,16 +258,16 @@ int data_write_block(struct change *c, const struct node *n, struct inode *next,
     uint64_t size = n->inode.size;
     bool below = at < data_end(size), sparse = n->inode.flags & INODE_SPARSE;
     bool whole = from == 0 && (to == FS_BLOCK || at + to >= size);
-    bool there = below && !sparse, left = false;
+    bool there = below && !sparse, own = false, left = false;
     int rc = 0;
     if (below && !whole) {
-        rc = data_get_block(c->fs, n, at, block, &there);
+        rc = load_block(c->fs, n, at, block, &there, &own);
         if (rc == 0 && !there)
             rc = no_block(n, at);
     } else if (!whole) {
         memset(block, 0, FS_BLOCK);
     }
-    if (rc == 0 && below && n->inode.flags & INODE_HAS_CHUNKS)
+    if (rc == 0 && below && !own && n->inode.flags & INODE_HAS_CHUNKS)
         rc = leave_chunk(c, n, at, &left);
     if (rc == 0 && below && whole && sparse && !left)
         rc = is_stored(c->fs, n->ino, at, &there);

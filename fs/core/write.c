@@ -62,15 +62,21 @@ static int write_chunks(struct change *c, const struct node *n, struct inode *ne
     return rc;
 }
 
+/* Where a program goes over what is there, so much must have been in order up to here: less may be
+ * written over and over, and of a block's versions in one memtable only the last gets into a
+ * table. */
+#define RUN_OVER (4 * FS_CHUNK)
+
 /* A program that writes small pieces in order: when it has gone through FS_CHUNK bytes, the blocks
  * that they are in become a chunk. Most are in the memtable still, and never get into a table. Does
  * this write end such bytes? What was synced meanwhile stays as it is: to write it once more would
  * make syncs dearer. */
 static bool ends_chunk(const struct node *n, uint64_t off, size_t size)
 {
-    uint64_t start = chunk_start(off);
-    return off > start && off - start + size >= FS_CHUNK && n->run_to == off &&
-           n->run_from <= start && !atomic_load_explicit(&n->run_broken, memory_order_relaxed);
+    uint64_t start = chunk_start(off), end = start + FS_CHUNK;
+    uint64_t run = end <= n->inode.size ? RUN_OVER : FS_CHUNK;
+    return off > start && off + size >= end && n->run_to == off && n->run_from + run <= end &&
+           !atomic_load_explicit(&n->run_broken, memory_order_relaxed);
 }
 
 /* As write_part, for what ends_chunk says. Nothing is done where it stays blocks. */

@@ -204,12 +204,29 @@ START_TEST(small_pieces_in_order_become_chunks)
     ck_assert_int_eq(count_records('E', f), 3 + 1); /* three, and the block at the end */
     ck_assert_int_eq(count_records('P', 0), 3 + 1); /* and the segment's mark */
     ck_assert_int_eq(blocks(f), 49 * 8);
-    write_stream(f, 0, 200000, piece); /* over what is there */
-    expect_stream(f, 0, 200000, piece);
-    ck_assert_int_eq(count_records('E', f), 3 + 1);
     check_store(fs, CHECK_NO_GARBAGE);
     fixture_kill();
     expect_stream(find(FS_ROOT, "f"), 0, 200000, piece);
+}
+END_TEST
+
+/* Over what is there a chunk begins where 256 KiB were in order. */
+START_TEST(small_pieces_over_what_is_there_become_chunks_later)
+{
+    uint64_t f = make_file(FS_ROOT, "f");
+    for (int i = 0; i < 3; i++) { /* over and over */
+        write_stream(f, 0, 65536, 4096);
+        ck_assert_int_eq(count_records('E', f), i == 0 ? 1 : 16);
+    }
+    write_stream(f, 65536, 393216, 4096);
+    ck_assert_int_eq(count_records('E', f), 16 + 5);
+    write_stream(f, 0, 393216, 2048);
+    expect_stream(f, 0, 393216, 2048);
+    ck_assert_int_eq(count_records('E', f), 3 * 16 + 3);
+    ck_assert_int_eq(blocks(f), 6 * 128);
+    check_store(fs, CHECK_NO_GARBAGE);
+    fixture_kill();
+    expect_stream(find(FS_ROOT, "f"), 0, 393216, 2048);
 }
 END_TEST
 
@@ -566,6 +583,7 @@ int main(void)
     tcase_add_test(tc, files_have_a_largest_size);
     tcase_add_test(tc, a_write_is_one_batch);
     tcase_add_loop_test(tc, small_pieces_in_order_become_chunks, 0, 5);
+    tcase_add_test(tc, small_pieces_over_what_is_there_become_chunks_later);
     tcase_add_test(tc, pieces_that_are_synced_or_not_in_order_stay_blocks);
     tcase_add_test(tc, a_stream_of_zeroes_stays_blocks);
     tcase_add_test(tc, nothing_to_write_changes_nothing);
