@@ -125,3 +125,17 @@ int change_commit(struct change *c, struct node *const *nodes, int count)
     end(c, rc == 0);
     return store_errno(rc);
 }
+
+int change_next(struct change *c)
+{
+    struct fs *fs = c->fs;
+    c->reclaim = true;
+    int rc = change_commit(c, NULL, 0);
+    change_begin(c, fs);
+    return rc;
+}
+
+int change_next_if_full(struct change *c)
+{
+    return store_batch_count(&c->batch) < FS_BATCH_KEYS ? 0 : change_next(c);
+}

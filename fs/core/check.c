@@ -1,76 +1,23 @@
 /* fs_check: every record is read once, in key order, and what it says of an inode is added up; then
- * each inode's sums are compared with what it says itself. Memory grows with the number of inodes
- * (some 100 bytes each, in a table of which up to five eighths are empty). */
+ * each inode's sums (sums.h) are compared with what it says itself. */
 #include "fs_internal.h"
 
 #include "../format/count_format.h"
 #include "../format/record_text.h"
-
-/* What the records say of one inode number. */
-struct sums {
-    uint64_t ino; /* 0: an empty place in the table */
-    mode_t type;
-    bool there, embedded, garbage, cutting, sparse, has_attrs, has_chunks, chunks;
-    uint32_t nlink, references, subdirs;
-    uint64_t size, blocks, extents, attrs, end;
-    uint64_t chunk_end; /* of the last block in a chunk */
-    uint64_t entries_said, entries;
-    uint64_t parent; /* of a directory */
-};
+#include "sums.h"
 
 struct walk {
     struct fs *fs;
     void (*report)(void *arg, const char *line);
     void *arg;
     int findings;
-    struct sums *at; /* open addressing; `room` is a power of two */
-    size_t room, used;
+    struct sums_table sums;
     struct count_record count; /* what the last clean close counted */
     struct slice key, value;
     uint64_t chunk_ino, chunk_at; /* the last chunk: its blocks have no record of their own */
     uint16_t chunk_map;
     uint64_t block_ino, block_at; /* the last block that has one */
 };
-
-/* ---- sums by inode number */
-
-static struct sums *place(struct sums *at, size_t room, uint64_t ino)
-{
-    size_t i = (size_t)(ino * 0x9e3779b97f4a7c15u >> 20) & (room - 1);
-    while (at[i].ino != 0 && at[i].ino != ino)
-        i = (i + 1) & (room - 1);
-    return &at[i];
-}
-
-static void grow(struct walk *w)
-{
-    size_t room = w->room ? 2 * w->room : 1024;
-    struct sums *at = mem_zalloc(room * sizeof *at);
-    for (size_t i = 0; i < w->room; i++)
-        if (w->at[i].ino)
-            *place(at, room, w->at[i].ino) = w->at[i];
-    free(w->at);
-    w->at = at;
-    w->room = room;
-}
-
-static struct sums *sums_of(struct walk *w, uint64_t ino)
-{
-    if (4 * w->used >= 3 * w->room)
-        grow(w);
-    struct sums *s = place(w->at, w->room, ino);
-    if (s->ino == 0) {
-        s->ino = ino;
-        w->used++;
-    }
-    return s;
-}
-
-static const struct sums *look_up(const struct walk *w, uint64_t ino)
-{
-    const struct sums *s = place(w->at, w->room, ino);
-    return s->ino ? s : NULL;
-}
 
 /* ---- findings */
 
@@ -98,7 +45,7 @@ static void tell_inode(struct walk *w, const struct sums *s, const char *what)
 
 static void take_inode(struct walk *w, uint64_t ino, const struct inode *i, bool embedded)
 {
-    struct sums *s = sums_of(w, ino);
+    struct sums *s = sums_of(&w->sums, ino);
     if (s->there) {
         tell_record(w, "an inode that is there twice");
         return;
@@ -129,14 +76,14 @@ static void take_entry(struct walk *w, uint64_t dir)
         tell_record(w, "a damaged entry");
         return;
     }
-    sums_of(w, dir)->entries++;
+    sums_of(&w->sums, dir)->entries++;
     if (kind == ENTRY_REFERENCE) {
-        sums_of(w, ino)->references++;
+        sums_of(&w->sums, ino)->references++;
         return;
     }
     take_inode(w, ino, &i, true);
     if (S_ISDIR(i.mode)) {
-        sums_of(w, dir)->subdirs++;
+        sums_of(&w->sums, dir)->subdirs++;
         if (i.parent != dir)
             tell_record(w, "a directory whose '..' is another one");
     }
@@ -149,7 +96,7 @@ static void take_block(struct walk *w, uint64_t ino, uint64_t at)
         tell_record(w, "a damaged extent");
         return;
     }
-    struct sums *s = sums_of(w, ino);
+    struct sums *s = sums_of(&w->sums, ino);
     s->extents++;
     s->end = at + w->value.len - 1;
     w->block_ino = ino;
@@ -198,7 +145,7 @@ static void take_chunk(struct walk *w, uint64_t ino, uint64_t at)
         tell_record(w, "a damaged chunk");
         return;
     }
-    struct sums *s = sums_of(w, ino);
+    struct sums *s = sums_of(&w->sums, ino);
     bool first_twice = w->block_ino == ino && w->block_at == at && c.map & 1;
     s->extents += (uint64_t)__builtin_popcount(c.map);
     s->chunks = true;
@@ -256,7 +203,7 @@ static void take_garbage(struct walk *w, uint64_t ino)
     if (garbage_decode(&g, w->value))
         tell_record(w, "a damaged garbage record");
     else
-        sums_of(w, ino)->garbage = true;
+        sums_of(&w->sums, ino)->garbage = true;
 }
 
 static void take_own_inode(struct walk *w, uint64_t ino)
@@ -295,7 +242,7 @@ static void take_record(struct walk *w)
     else if (kind == KEY_EXTENT)
         take_extent(w, ino);
     else if (kind == KEY_XATTR && w->key.len > 9)
-        sums_of(w, ino)->attrs++;
+        sums_of(&w->sums, ino)->attrs++;
     else if (kind == KEY_GARBAGE && w->key.len == 9)
         take_garbage(w, ino);
     else if (kind == KEY_PLACE && w->key.len == 17)
@@ -310,7 +257,7 @@ static void take_record(struct walk *w)
 
 static void check_dir(struct walk *w, const struct sums *s)
 {
-    const struct sums *up = look_up(w, s->parent);
+    const struct sums *up = sums_find(&w->sums, s->parent);
     if (s->entries != s->entries_said)
         tell_inode(w, s, "the directory has not as many names as it says");
     if (s->nlink != 2 + s->subdirs)
@@ -373,8 +320,9 @@ static void check_inode(struct walk *w, const struct sums *s)
 static void check_count(struct walk *w)
 {
     uint64_t there = 0;
-    for (size_t i = 0; i < w->room; i++)
-        there += w->at[i].there;
+    size_t i = 0;
+    for (const struct sums *s; (s = sums_next(&w->sums, &i));)
+        there += s->there;
     if (w->count.sequence == store_last_sequence(w->fs->store) && w->count.count != there)
         tell(w, mem_printf("%llu inodes are counted, and %llu are there",
                            (unsigned long long)w->count.count, (unsigned long long)there));
@@ -385,7 +333,6 @@ int fs_check(struct fs *fs, void (*report)(void *arg, const char *line), void *a
     struct walk w = {.fs = fs, .report = report, .arg = arg};
     w.findings = store_verify(fs->store, report, arg);
     struct iter *it = store_iter(fs->store, NULL);
-    grow(&w);
     for (iter_first(it); it->valid; iter_next(it)) {
         w.key = it->key;
         w.value = it->value;
@@ -395,11 +342,11 @@ int fs_check(struct fs *fs, void (*report)(void *arg, const char *line), void *a
     iter_destroy(it);
     if (rc)
         tell(&w, mem_printf("the records cannot all be read: %s", fail_text()));
-    for (size_t i = 0; rc == 0 && i < w.room; i++)
-        if (w.at[i].ino)
-            check_inode(&w, &w.at[i]);
+    size_t i = 0;
+    for (const struct sums *s; rc == 0 && (s = sums_next(&w.sums, &i));)
+        check_inode(&w, s);
     if (rc == 0)
         check_count(&w);
-    free(w.at);
+    sums_free(&w.sums);
     return w.findings;
 }

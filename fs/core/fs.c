@@ -244,6 +244,8 @@ int fs_open(const char *dir, const struct fs_options *o, struct fs **out)
     if (rc == 0)
         rc = load_super(fs);
     if (rc == 0)
+        rc = mend_tree(fs);
+    if (rc == 0)
         rc = node_load(fs, FS_ROOT, &fs->root); /* stays pinned */
     if (rc == 0)
         rc = count_start(fs);

@@ -229,6 +229,10 @@ void change_put_garbage(struct change *c, uint64_t ino, uint64_t from, bool gone
  * in the store, which takes no writes then, is -EIO. */
 int change_commit(struct change *c, struct node *const *nodes, int count);
 void change_drop(struct change *c); /* instead of commit */
+/* For long work in many batches: commits what there is (once it is much) and begins anew, whether
+ * or not that went well. Such work gives space back. */
+int change_next(struct change *c);
+int change_next_if_full(struct change *c);
 /* node_set_inode; op held exclusively. */
 void node_publish(struct node *n, const struct inode *next);
 /* A garbage record of this inode, which has no name, was committed; op held exclusively. */
@@ -358,9 +362,12 @@ bool freed_give_back(struct fs *fs);
 /* mend.c: after a repair that lost records each chunk's place is known as its own again, and what
  * was known as the place of a lost one is freed. */
 int mend_announce(struct fs *fs, struct env *env); /* before the store is opened with repair */
-int mend_super(struct fs *fs);  /* where it was announced: superblock and root; first of all */
+bool mend_is_announced(struct fs *fs);
+/* Each does nothing where it was not announced; in this order. */
+int mend_super(struct fs *fs);  /* superblock and root; before they are read */
 int mend_names(struct fs *fs);  /* mend_names.c, by mend_super: one inode in several entries */
-int mend_places(struct fs *fs); /* likewise; before freed_start */
+int mend_tree(struct fs *fs);   /* mend_tree.c: counts, and what lost its name; before nodes */
+int mend_places(struct fs *fs); /* before freed_start; then it is over */
 /* A segment is about to be used for the first time (segments_options.begin). */
 int freed_begin_segment(void *arg, uint64_t segment);
 

@@ -15,41 +15,22 @@
  * short is over for the store, and not for the segments. */
 #include "fs_internal.h"
 
-/* A batch that grows until it is worth a commit. */
-struct mending {
-    struct fs *fs;
-    struct change c;
-};
-
-static int commit(struct mending *m)
-{
-    m->c.reclaim = true;
-    int rc = change_commit(&m->c, NULL, 0);
-    change_begin(&m->c, m->fs);
-    return rc;
-}
-
-static int commit_if_full(struct mending *m)
-{
-    return store_batch_count(&m->c.batch) < FS_BATCH_KEYS ? 0 : commit(m);
-}
-
 /* An old record that a repair brought back must not take blocks from the chunk; those that are not
  * its own stay freed. */
-static int mend_freed(struct mending *m, const struct chunk *c)
+static int mend_freed(struct change *change, const struct chunk *c)
 {
     struct fs_key first = key_freed(c->segment, c->place, 0);
     struct slice place = slice_of(first.bytes, first.len - 2);
-    struct iter *it = store_iter(m->fs->store, NULL);
+    struct iter *it = store_iter(change->fs->store, NULL);
     for (iter_seek(it, key_slice(&first));
          it->valid && it->key.len == first.len && slice_starts_with(it->key, place);
          iter_next(it)) {
         uint16_t freed = key_freed_map(it->key), rest = freed & (uint16_t)~c->map;
         if (rest == freed)
             continue;
-        change_delete(&m->c, key_freed(c->segment, c->place, freed));
+        change_delete(change, key_freed(c->segment, c->place, freed));
         if (rest)
-            change_put(&m->c, key_freed(c->segment, c->place, rest), slice_of(NULL, 0));
+            change_put(change, key_freed(c->segment, c->place, rest), slice_of(NULL, 0));
     }
     int rc = it->status;
     iter_destroy(it);
@@ -57,51 +38,51 @@ static int mend_freed(struct mending *m, const struct chunk *c)
 }
 
 /* The chunk of this record has its place. */
-static int mend_chunk(struct mending *m, struct slice key, struct slice value)
+static int mend_chunk(struct change *change, struct slice key, struct slice value)
 {
     struct place_owner who = {get_be64(key.data + 1), get_be64(key.data + 9) - 1}, said;
     struct chunk c;
     if (chunk_decode(&c, value))
         return 0; /* fs_check says so */
     struct segment_place at = {c.segment, c.place};
-    if (place_load(m->fs, at, &said) || said.ino != who.ino || said.offset != who.offset) {
-        buf_clear(&m->c.value);
-        place_owner_encode(who, &m->c.value);
-        change_put(&m->c, key_place(c.segment, c.place), buf_slice(&m->c.value));
+    if (place_load(change->fs, at, &said) || said.ino != who.ino || said.offset != who.offset) {
+        buf_clear(&change->value);
+        place_owner_encode(who, &change->value);
+        change_put(change, key_place(c.segment, c.place), buf_slice(&change->value));
     }
-    int rc = mend_freed(m, &c);
-    return rc ? rc : commit_if_full(m);
+    int rc = mend_freed(change, &c);
+    return rc ? rc : change_next_if_full(change);
 }
 
 /* A place that no chunk has is freed. */
-static int mend_place(struct mending *m, struct slice key, struct slice value)
+static int mend_place(struct change *change, struct slice key, struct slice value)
 {
     struct segment_place at = {key_segment(key), key_place_of(key)};
     struct place_owner o;
     struct chunk c;
     if (at.offset == 0)
         return 0;
-    int rc = place_owner_decode(&o, value) ? -ENOENT : place_chunk(m->fs, at, o, &c);
+    int rc = place_owner_decode(&o, value) ? -ENOENT : place_chunk(change->fs, at, o, &c);
     if (rc == STORE_ECORRUPT) /* whose it is cannot be read: fs_check says so */
         return 0;
     if (rc != -ENOENT)
         return rc;
-    change_delete(&m->c, key_place(at.segment, at.offset));
-    change_put(&m->c, key_freed(at.segment, at.offset, CHUNK_WHOLE), slice_of(NULL, 0));
-    return commit_if_full(m);
+    change_delete(change, key_place(at.segment, at.offset));
+    change_put(change, key_freed(at.segment, at.offset, CHUNK_WHOLE), slice_of(NULL, 0));
+    return change_next_if_full(change);
 }
 
 /* Every record of this kind and length. */
-static int each(struct mending *m, enum key_kind kind,
-                int (*mend)(struct mending *m, struct slice key, struct slice value))
+static int each(struct change *change, enum key_kind kind,
+                int (*mend)(struct change *change, struct slice key, struct slice value))
 {
     const char first[] = {(char)kind};
-    struct iter *it = store_iter(m->fs->store, NULL);
+    struct iter *it = store_iter(change->fs->store, NULL);
     int rc = 0;
     for (iter_seek(it, slice_of(first, 1)); rc == 0 && it->valid && it->key.data[0] == (char)kind;
          iter_next(it))
         if (it->key.len == 17 && (kind == KEY_PLACE || get_be64(it->key.data + 9) % FS_BLOCK == 1))
-            rc = mend(m, it->key, it->value);
+            rc = mend(change, it->key, it->value);
     if (rc == 0)
         rc = it->status;
     iter_destroy(it);
@@ -127,27 +108,27 @@ int mend_announce(struct fs *fs, struct env *env)
 
 /* The inode is there. What an old record, which a repair brought back, says of its data is wrong,
  * unless it is the one of the truncation that is under way. */
-static int mend_garbage_of(struct mending *m, uint64_t ino, const struct inode *i)
+static int mend_garbage_of(struct change *change, uint64_t ino, const struct inode *i)
 {
     struct fs_key key = key_of(KEY_GARBAGE, ino);
     struct garbage_record g;
     struct buf value = BUF_INIT;
-    int rc = store_get(m->fs->store, NULL, key_slice(&key), &value);
+    int rc = store_get(change->fs->store, NULL, key_slice(&key), &value);
     bool right = rc == 0 && garbage_decode(&g, buf_slice(&value)) == 0 && !g.gone &&
                  (i->flags & INODE_CUTTING) && g.from >= data_end(i->size);
     buf_free(&value);
     if (rc)
         return rc == -ENOENT ? 0 : rc;
     if (!right)
-        change_delete(&m->c, key);
-    return commit_if_full(m);
+        change_delete(change, key);
+    return change_next_if_full(change);
 }
 
 /* Every inode of this kind of record. */
-static int mend_garbage(struct mending *m, enum key_kind kind)
+static int mend_garbage(struct change *change, enum key_kind kind)
 {
     const char first[] = {(char)kind};
-    struct iter *it = store_iter(m->fs->store, NULL);
+    struct iter *it = store_iter(change->fs->store, NULL);
     int rc = 0;
     for (iter_seek(it, slice_of(first, 1)); rc == 0 && it->valid && it->key.data[0] == (char)kind;
          iter_next(it)) {
@@ -158,7 +139,7 @@ static int mend_garbage(struct mending *m, enum key_kind kind)
                               : inode_decode(&i, it->value))
             continue; /* fs_check says so */
         if (entry == ENTRY_INODE)
-            rc = mend_garbage_of(m, ino, &i);
+            rc = mend_garbage_of(change, ino, &i);
         inode_free(&i);
     }
     if (rc == 0)
@@ -180,27 +161,27 @@ static int has_garbage(struct fs *fs, bool *any)
 
 static int mend_all(struct fs *fs)
 {
-    struct mending m = {.fs = fs};
+    struct change c;
     bool garbage;
-    change_begin(&m.c, fs);
+    change_begin(&c, fs);
     int rc = has_garbage(fs, &garbage);
     if (rc == 0 && garbage)
-        rc = mend_garbage(&m, KEY_INODE);
+        rc = mend_garbage(&c, KEY_INODE);
     if (rc == 0 && garbage)
-        rc = mend_garbage(&m, KEY_ENTRY);
+        rc = mend_garbage(&c, KEY_ENTRY);
     if (rc == 0)
-        rc = each(&m, KEY_EXTENT, mend_chunk);
+        rc = each(&c, KEY_EXTENT, mend_chunk);
     if (rc == 0)
-        rc = commit(&m); /* what comes looks at the places that were put */
+        rc = change_next(&c); /* what comes looks at the places that were put */
     if (rc == 0)
-        rc = each(&m, KEY_PLACE, mend_place);
+        rc = each(&c, KEY_PLACE, mend_place);
     if (rc == 0)
-        rc = commit(&m);
-    change_drop(&m.c);
+        rc = change_next(&c);
+    change_drop(&c);
     return rc ? rc : store_sync(fs->store, 0);
 }
 
-static bool is_announced(struct fs *fs)
+bool mend_is_announced(struct fs *fs)
 {
     char *path = path_of(fs);
     bool yes = !fs->options.only_read_segments && env_exists(store_env(fs->store), path);
@@ -210,7 +191,7 @@ static bool is_announced(struct fs *fs)
 
 int mend_places(struct fs *fs)
 {
-    if (!is_announced(fs))
+    if (!mend_is_announced(fs))
         return 0;
     char *path = path_of(fs);
     int rc = mend_all(fs);
@@ -269,6 +250,10 @@ static int mend_super_with(struct fs *fs, uint64_t number, const struct inode *r
     struct super s;
     bool there, root_there = true;
     int rc = get(fs, key, &value, &there);
+    if (rc == 0 && !there && number == 0) { /* nothing is: a new filesystem */
+        buf_free(&value);
+        return 0;
+    }
     if (rc == 0 && !there) {
         rc = put_new_super(&b, number + 1, SUPER_SEGMENTS);
     } else if (rc == 0 && (rc = super_decode(&s, buf_slice(&value))) == 0 && s.next_ino <= number) {
@@ -294,14 +279,12 @@ int mend_super(struct fs *fs)
     uint64_t number = 0;
     struct inode root;
     int rc = 0;
-    if (!is_announced(fs))
+    if (!mend_is_announced(fs))
         return 0;
     rc = mend_names(fs);
     for (size_t i = 0; rc == 0 && i < sizeof kinds / sizeof *kinds; i++)
         rc = highest_in_keys(fs, kinds[i], 9, &number);
     if (rc == 0)
         rc = read_entries(fs, &number, &root);
-    if (rc || number == 0) /* nothing is there: a new filesystem */
-        return rc;
-    return mend_super_with(fs, number, &root);
+    return rc ? rc : mend_super_with(fs, number, &root);
 }

@@ -24,7 +24,8 @@ static void log_line(void *arg, const char *line)
 void fixture_open(void)
 {
     fixture_options.store.env = disk;
-    ck_assert_msg(fs_open("/fs", &fixture_options, &fs) == 0, "%s", fail_text());
+    int rc = fs_open("/fs", &fixture_options, &fs);
+    ck_assert_msg(rc == 0, "%d: %s", rc, fail_text());
 }
 
 void fixture_close(void)

@@ -10,6 +10,7 @@
 #include "../format/super_format.h"
 #include "check_store.h"
 #include "chunk_fixture.h"
+#include "mend_fixture.h"
 
 static uint64_t file;
 
@@ -41,17 +42,8 @@ static void lose_places(void)
 {
     for (uint64_t at = 0; at < 2 * FS_CHUNK; at += FS_CHUNK) {
         struct chunk c = chunk_of(file, at);
-        struct fs_key key = key_place(c.segment, c.place);
-        ck_assert_int_eq(store_delete(fs_store(fs), key_slice(&key), false), 0);
+        lose(key_place(c.segment, c.place));
     }
-}
-
-/* (Not closed before: that would give back what seems to be free.) */
-static void kill_and_repair(void)
-{
-    fixture_options.store.repair = true;
-    fixture_kill();
-    fixture_options.store.repair = false;
 }
 
 START_TEST(lost_places_are_found_again_by_a_repair)
@@ -70,16 +62,16 @@ END_TEST
 START_TEST(a_place_of_a_lost_chunk_is_freed)
 {
     struct chunk c = chunk_of(file, FS_CHUNK);
-    struct fs_key key = key_chunk(file, FS_CHUNK);
-    ck_assert_int_eq(store_delete(fs_store(fs), key_slice(&key), false), 0);
+    lose(key_chunk(file, FS_CHUNK));
     kill_and_repair();
     ck_assert_int_eq(places(), 1);
-    key = key_place(c.segment, c.place);
+    struct fs_key key = key_place(c.segment, c.place);
     struct buf value = BUF_INIT;
     ck_assert_int_eq(store_get(fs_store(fs), NULL, key_slice(&key), &value), -ENOENT);
     buf_free(&value);
     file = find(FS_ROOT, "file");
-    set_size(file, 0); /* (its inode counts blocks that are lost) */
+    ck_assert_int_eq(stat_of(file).st_blocks, FS_CHUNK / 512);
+    set_size(file, 0); /* (blocks of it are lost) */
 }
 END_TEST
 
@@ -91,7 +83,7 @@ START_TEST(blocks_of_a_chunk_are_not_free)
     write_at(file, 0, "one block leaves it", 10);
     c = chunk_of(file, 0);
     ck_assert_uint_eq(c.map, 0xfffe);
-    ck_assert_int_eq(store_put(fs_store(fs), key_slice(&freed), slice_of("", 0), false), 0);
+    put_back(freed, slice_of("", 0));
     kill_and_repair();
     freed = key_freed(c.segment, c.place, 0x8001);
     ck_assert_int_eq(store_get(fs_store(fs), NULL, key_slice(&freed), &value), -ENOENT);
@@ -103,22 +95,15 @@ START_TEST(blocks_of_a_chunk_are_not_free)
 }
 END_TEST
 
-static void lose(struct fs_key key)
-{
-    ck_assert_int_eq(store_delete(fs_store(fs), key_slice(&key), false), 0);
-}
-
 static void put_old_super(uint64_t next_ino)
 {
-    struct buf value = BUF_INIT;
+    struct buf value = record_of(key_super());
     struct super s;
-    struct fs_key key = key_super();
-    ck_assert_int_eq(store_get(fs_store(fs), NULL, key_slice(&key), &value), 0);
     ck_assert_int_eq(super_decode(&s, buf_slice(&value)), 0);
     s.next_ino = next_ino;
     buf_clear(&value);
     super_encode(&s, &value);
-    ck_assert_int_eq(store_put(fs_store(fs), key_slice(&key), buf_slice(&value), false), 0);
+    put_back(key_super(), buf_slice(&value));
     buf_free(&value);
 }
 
@@ -170,13 +155,22 @@ START_TEST(a_lost_root_is_made_anew_and_has_its_names)
 }
 END_TEST
 
+START_TEST(a_lost_root_of_nothing_is_made_anew)
+{
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "file"), 0);
+    fixture_reopen();
+    lose(key_of(KEY_INODE, FS_ROOT));
+    kill_and_repair();
+    make_file(FS_ROOT, "new");
+}
+END_TEST
+
 /* An old garbage record that is back: what it names is in use again. */
 static void put_garbage(struct garbage_record g)
 {
     struct buf value = BUF_INIT;
-    struct fs_key key = key_of(KEY_GARBAGE, file);
     garbage_encode(&g, &value);
-    ck_assert_int_eq(store_put(fs_store(fs), key_slice(&key), buf_slice(&value), false), 0);
+    put_back(key_of(KEY_GARBAGE, file), buf_slice(&value));
     buf_free(&value);
 }
 
@@ -210,11 +204,8 @@ END_TEST
 /* An entry that was removed or renamed is back. */
 static void put_stale(uint64_t from_dir, const char *name, const char *stale)
 {
-    struct buf value = BUF_INIT;
-    struct fs_key key = key_named(KEY_ENTRY, from_dir, name);
-    ck_assert_int_eq(store_get(fs_store(fs), NULL, key_slice(&key), &value), 0);
-    key = key_named(KEY_ENTRY, from_dir, stale);
-    ck_assert_int_eq(store_put(fs_store(fs), key_slice(&key), buf_slice(&value), false), 0);
+    struct buf value = record_of(key_named(KEY_ENTRY, from_dir, name));
+    put_back(key_named(KEY_ENTRY, from_dir, stale), buf_slice(&value));
     buf_free(&value);
 }
 
@@ -228,10 +219,6 @@ START_TEST(a_file_outlives_an_old_name_of_it_that_is_back)
     expect_data();
     fixture_reopen();
     expect_data();
-    make_file(FS_ROOT, "x"); /* (the root has counted one name too few) */
-    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "x"), 0);
-    lose(key_of(KEY_INODE, FS_ROOT));
-    kill_and_repair();
 }
 END_TEST
 
@@ -246,8 +233,6 @@ START_TEST(an_old_name_beside_several_takes_none)
     fixture_settle();
     expect_data();
     ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "file"), 0);
-    lose(key_of(KEY_INODE, FS_ROOT));
-    kill_and_repair();
 }
 END_TEST
 
@@ -260,7 +245,6 @@ START_TEST(a_directory_has_its_newest_name)
     ck_assert_int_eq(fs_rename(fs, FS_ROOT, "old", FS_ROOT, "new", 0), 0);
     put_stale(FS_ROOT, "kept", "old");
     lose(key_named(KEY_ENTRY, FS_ROOT, "kept"));
-    lose(key_of(KEY_INODE, FS_ROOT));
     kill_and_repair();
     ck_assert(exists(find(FS_ROOT, "new"), "in it"));
     ck_assert(!exists(FS_ROOT, "old"));
@@ -305,6 +289,7 @@ int main(void)
     tcase_add_test(tc, an_old_superblock_gives_no_number_twice);
     tcase_add_test(tc, without_a_repair_a_lost_superblock_is_damage_and_no_new_filesystem);
     tcase_add_test(tc, a_lost_root_is_made_anew_and_has_its_names);
+    tcase_add_test(tc, a_lost_root_of_nothing_is_made_anew);
     tcase_add_test(tc, what_is_there_is_no_garbage);
     tcase_add_test(tc, what_is_not_there_stays_garbage);
     tcase_add_test(tc, a_file_outlives_an_old_name_of_it_that_is_back);

@@ -1,0 +1,37 @@
+/* Between mend_tree.c and mend_lost.c: a tree that is put in order after a repair. */
+#ifndef FS_CORE_MEND_TREE_H
+#define FS_CORE_MEND_TREE_H
+
+#include "fs_internal.h"
+#include "sums.h"
+
+struct tree {
+    struct fs *fs;
+    struct change c;
+    struct sums_table sums; /* what the records say, and what was changed since */
+    uint64_t lost_found;    /* 0: not needed yet */
+    uint64_t climbs;        /* mend_lost.c: so often somebody looked for a ring */
+    uid_t uid;              /* the root's, for what is new */
+    gid_t gid;
+};
+
+/* An entry or an inode; one under `I` has no directory and no name here. */
+struct seen {
+    uint64_t ino, dir;
+    enum entry_kind kind;
+    char name[FS_NAME_MAX + 1];
+    struct inode i; /* of a reference only the type */
+};
+
+/* `fn` for each entry (KEY_ENTRY) or inode (KEY_INODE) that is stored now; 1 from it ends that. */
+int mend_each(struct tree *t, enum key_kind kind, int (*fn)(struct tree *t, struct seen *seen));
+
+/* Its inode is lost, and there is something that it had. */
+bool mend_is_lost(const struct sums *s);
+
+/* mend_lost.c */
+int mend_find_lost(struct tree *t); /* what has no inode or no name gets them */
+int mend_undo_rings(
+    struct tree *t); /* directories that lie in each other: one goes to lost+found */
+
+#endif

@@ -1,0 +1,460 @@
+/* A repair that lost records of inodes and entries: whatever of a tree is left can be reached and
+ * removed, and is counted right (core/mend_tree.c). The teardown checks all records. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../../store/tests/run_suite.h"
+#include "../core/fs.h"
+#include "../format/inode_format.h"
+#include "check_store.h"
+#include "mend_fixture.h"
+
+static const struct fs_caller root_user;
+
+static uint64_t lost_found(void)
+{
+    return find(FS_ROOT, "lost+found");
+}
+
+/* "#<number>" there. */
+static uint64_t found(uint64_t ino)
+{
+    char name[32];
+    snprintf(name, sizeof name, "#%llu", (unsigned long long)ino);
+    return find(lost_found(), name);
+}
+
+static void link_to(uint64_t ino, uint64_t dir, const char *name)
+{
+    struct stat st;
+    ck_assert_int_eq(fs_link(fs, ino, dir, name, &st), 0);
+}
+
+static uint64_t file_with(uint64_t dir, const char *name, const char *text)
+{
+    uint64_t f = make_file(dir, name);
+    write_text(f, text);
+    return f;
+}
+
+/* ---- what has lost its inode */
+
+START_TEST(a_lost_folders_names_are_found)
+{
+    uint64_t d = make_dir(FS_ROOT, "d"), e = make_dir(d, "e");
+    file_with(d, "f", "text");
+    file_with(e, "g", "deeper");
+    make_file(FS_ROOT, "beside");
+    lose(key_named(KEY_ENTRY, FS_ROOT, "d"));
+    kill_and_repair();
+    ck_assert_uint_eq(found(d), d);
+    expect_text(find(d, "f"), "text");
+    expect_text(find(find(d, "e"), "g"), "deeper");
+    ck_assert_uint_eq(find(d, ".."), lost_found());
+    ck_assert_int_eq(stat_of(d).st_mode, S_IFDIR | 0700);
+    ck_assert_int_eq(stat_of(d).st_nlink, 3);
+    ck_assert_int_eq(stat_of(FS_ROOT).st_nlink, 3);
+    ck_assert(exists(FS_ROOT, "beside"));
+    check_store(fs, CHECK_NO_GARBAGE);
+    fixture_reopen();
+    expect_text(find(found(d), "f"), "text");
+}
+END_TEST
+
+START_TEST(a_lost_files_data_is_found)
+{
+    uint64_t f = file_with(FS_ROOT, "f", "what it held");
+    char value[] = "v";
+    ck_assert_int_eq(fs_setxattr(fs, f, "user.x", value, 1, 0), 0);
+    lose(key_named(KEY_ENTRY, FS_ROOT, "f"));
+    kill_and_repair();
+    ck_assert(!exists(FS_ROOT, "f"));
+    expect_text(found(f), "what it held");
+    ck_assert_int_eq(stat_of(f).st_mode, S_IFREG | 0600);
+    ck_assert_int_eq(fs_getxattr(fs, f, "user.x", value, 1), 1);
+}
+END_TEST
+
+START_TEST(a_name_whose_inode_is_lost_keeps_its_data)
+{
+    uint64_t d = make_dir(FS_ROOT, "d"), f = file_with(FS_ROOT, "f", "linked");
+    link_to(f, d, "g");
+    lose(key_of(KEY_INODE, f));
+    kill_and_repair();
+    ck_assert(!exists(FS_ROOT, "lost+found"));
+    expect_text(find(FS_ROOT, "f"), "linked");
+    ck_assert_uint_eq(find(find(FS_ROOT, "d"), "g"), f);
+    ck_assert_int_eq(stat_of(f).st_nlink, 2);
+}
+END_TEST
+
+START_TEST(a_name_of_nothing_goes)
+{
+    uint64_t d = make_dir(FS_ROOT, "d"), f = make_file(d, "f");
+    link_to(f, d, "g");
+    lose(key_of(KEY_INODE, f));
+    kill_and_repair();
+    d = find(FS_ROOT, "d");
+    ck_assert(!exists(d, "f") && !exists(d, "g"));
+    ck_assert_int_eq(fs_rmdir(fs, FS_ROOT, "d"), 0);
+}
+END_TEST
+
+START_TEST(attributes_of_nothing_go)
+{
+    uint64_t f = make_file(FS_ROOT, "f");
+    ck_assert_int_eq(fs_setxattr(fs, f, "user.x", "v", 1, 0), 0);
+    lose(key_named(KEY_ENTRY, FS_ROOT, "f"));
+    kill_and_repair();
+    fixture_settle();
+    ck_assert_int_eq(count_records(KEY_XATTR, 0), 0);
+    ck_assert(!exists(FS_ROOT, "lost+found"));
+}
+END_TEST
+
+/* ---- what has lost its names */
+
+START_TEST(an_inode_without_a_name_gets_one)
+{
+    uint64_t f = file_with(FS_ROOT, "f", "two names");
+    link_to(f, FS_ROOT, "g");
+    lose(key_named(KEY_ENTRY, FS_ROOT, "f"));
+    lose(key_named(KEY_ENTRY, FS_ROOT, "g"));
+    kill_and_repair();
+    ck_assert_uint_eq(found(f), f);
+    expect_text(f, "two names");
+    ck_assert_int_eq(stat_of(f).st_nlink, 1);
+}
+END_TEST
+
+/* mv a/b b; mv a b/a: and of the first one's records only the old entry is there. */
+START_TEST(folders_in_each_other_are_taken_apart)
+{
+    uint64_t a = make_dir(FS_ROOT, "a"), b = make_dir(a, "b");
+    file_with(a, "in-a", "1");
+    file_with(b, "in-b", "2");
+    uint64_t below = make_dir(b, "below");
+    file_with(below, "deep", "3");
+    struct buf old = record_of(key_named(KEY_ENTRY, a, "b"));
+    ck_assert_int_eq(fs_rename(fs, a, "b", FS_ROOT, "b", 0), 0);
+    ck_assert_int_eq(fs_rename(fs, FS_ROOT, "a", b, "a", 0), 0);
+    lose(key_named(KEY_ENTRY, FS_ROOT, "b"));
+    put_back(key_named(KEY_ENTRY, a, "b"), buf_slice(&old));
+    buf_free(&old);
+    kill_and_repair();
+    ck_assert_int_eq(stat_of(lost_found()).st_nlink, 3); /* one of the two */
+    char name[32];
+    snprintf(name, sizeof name, "#%llu", (unsigned long long)a);
+    if (exists(lost_found(), name))
+        ck_assert_uint_eq(find(found(a), "b"), b);
+    else
+        ck_assert_uint_eq(find(found(b), "a"), a);
+    expect_text(find(a, "in-a"), "1");
+    expect_text(find(b, "in-b"), "2");
+    expect_text(find(find(b, "below"), "deep"), "3");
+}
+END_TEST
+
+/* ---- counts */
+
+START_TEST(an_old_link_that_is_back_takes_nothing_with_it)
+{
+    uint64_t f = file_with(FS_ROOT, "f", "text");
+    link_to(f, FS_ROOT, "g");
+    link_to(f, FS_ROOT, "old");
+    struct buf old = record_of(key_named(KEY_ENTRY, FS_ROOT, "old"));
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "old"), 0);
+    put_back(key_named(KEY_ENTRY, FS_ROOT, "old"), buf_slice(&old));
+    buf_free(&old);
+    kill_and_repair();
+    ck_assert_int_eq(stat_of(find(FS_ROOT, "f")).st_nlink, 3);
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "old"), 0);
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "g"), 0);
+    fixture_settle();
+    expect_text(find(FS_ROOT, "f"), "text");
+}
+END_TEST
+
+START_TEST(an_inode_in_an_entry_that_has_other_names_is_one_with_links)
+{
+    uint64_t f = file_with(FS_ROOT, "f", "text");
+    struct buf embedded = record_of(key_named(KEY_ENTRY, FS_ROOT, "f"));
+    link_to(f, FS_ROOT, "g");
+    put_back(key_named(KEY_ENTRY, FS_ROOT, "f"), buf_slice(&embedded));
+    buf_free(&embedded);
+    lose(key_of(KEY_INODE, f));
+    kill_and_repair();
+    ck_assert_int_eq(stat_of(find(FS_ROOT, "g")).st_nlink, 2);
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "f"), 0);
+    fixture_settle();
+    expect_text(find(FS_ROOT, "g"), "text");
+}
+END_TEST
+
+START_TEST(lost_names_count_no_more)
+{
+    uint64_t d = make_dir(FS_ROOT, "d");
+    make_dir(d, "sub");
+    make_file(d, "f");
+    lose(key_named(KEY_ENTRY, d, "sub"));
+    lose(key_named(KEY_ENTRY, d, "f"));
+    kill_and_repair();
+    ck_assert_int_eq(stat_of(find(FS_ROOT, "d")).st_nlink, 2);
+}
+END_TEST
+
+/* A file was larger once: what is back of that is not seen again. */
+START_TEST(old_data_behind_the_end_is_cut)
+{
+    static char p[3 * FS_BLOCK];
+    memset(p, 'o', sizeof p);
+    uint64_t f = make_file(FS_ROOT, "f");
+    write_at(f, 0, p, sizeof p);
+    struct buf second = record_of(key_extent(f, FS_BLOCK)),
+               third = record_of(key_extent(f, 2 * FS_BLOCK));
+    set_size(f, FS_BLOCK + 100);
+    put_back(key_extent(f, FS_BLOCK), buf_slice(&second));
+    put_back(key_extent(f, 2 * FS_BLOCK), buf_slice(&third));
+    buf_free(&second);
+    buf_free(&third);
+    kill_and_repair();
+    fixture_settle();
+    f = find(FS_ROOT, "f");
+    ck_assert_int_eq(stat_of(f).st_size, FS_BLOCK + 100);
+    ck_assert_int_eq(stat_of(f).st_blocks, 2 * FS_BLOCK / 512);
+    set_size(f, sizeof p);
+    ck_assert_int_eq(fs_read(fs, f, p, sizeof p, 0), sizeof p);
+    for (size_t i = 0; i < sizeof p; i++)
+        ck_assert_int_eq(p[i], i < FS_BLOCK + 100 ? 'o' : 0);
+}
+END_TEST
+
+START_TEST(data_of_what_is_no_file_goes)
+{
+    uint64_t d = make_dir(FS_ROOT, "d"), f = file_with(FS_ROOT, "f", "x");
+    struct buf block = record_of(key_extent(f, 0));
+    put_back(key_extent(d, 0), buf_slice(&block));
+    buf_free(&block);
+    kill_and_repair();
+    ck_assert_int_eq(count_records(KEY_EXTENT, d), 0);
+    expect_text(find(FS_ROOT, "f"), "x");
+}
+END_TEST
+
+/* ---- lost+found itself */
+
+START_TEST(what_is_called_lost_and_found_is_left_alone)
+{
+    struct stat st;
+    uint64_t f = file_with(FS_ROOT, "f", "1"), old = file_with(FS_ROOT, "lost+found", "mine");
+    lose(key_named(KEY_ENTRY, FS_ROOT, "f"));
+    kill_and_repair();
+    expect_text(find(FS_ROOT, "lost+found"), "mine");
+    ck_assert_uint_ne(old, f);
+    uint64_t folder = find(FS_ROOT, "lost+found.2");
+    ck_assert(S_ISDIR(stat_of(folder).st_mode));
+    /* A second time: the same folder, and the name there is taken. */
+    uint64_t g = file_with(FS_ROOT, "g", "2");
+    char name[32];
+    snprintf(name, sizeof name, "#%llu", (unsigned long long)g);
+    ck_assert_int_eq(fs_make(fs, &root_user, folder, name, S_IFREG | 0644, 0, NULL, &st), 0);
+    lose(key_named(KEY_ENTRY, FS_ROOT, "g"));
+    kill_and_repair();
+    snprintf(name, sizeof name, "#%llu.2", (unsigned long long)g);
+    expect_text(find(find(FS_ROOT, "lost+found.2"), name), "2");
+    ck_assert(!exists(FS_ROOT, "lost+found.3"));
+}
+END_TEST
+
+START_TEST(a_whole_tree_stays_as_it_is)
+{
+    uint64_t d = make_dir(FS_ROOT, "d"), f = file_with(d, "f", "text");
+    link_to(f, FS_ROOT, "g");
+    uint64_t before = store_last_sequence(fs_store(fs));
+    kill_and_repair();
+    ck_assert_uint_eq(store_last_sequence(fs_store(fs)), before);
+    expect_text(find(find(FS_ROOT, "d"), "f"), "text");
+}
+END_TEST
+
+/* ---- anything */
+
+#define DIRS 30
+#define FILES 120
+
+static struct random rnd;
+
+/* Folders, files with some data or none, links. */
+static void grow_tree(void)
+{
+    uint64_t dirs[DIRS] = {FS_ROOT};
+    char name[32];
+    for (int i = 1; i < DIRS; i++) {
+        snprintf(name, sizeof name, "d%d", i);
+        dirs[i] = make_dir(dirs[random_below(&rnd, (uint64_t)i)], name);
+    }
+    for (int i = 0; i < FILES; i++) {
+        static char p[70000];
+        snprintf(name, sizeof name, "f%d", i);
+        uint64_t f = make_file(dirs[random_below(&rnd, DIRS)], name);
+        memset(p, 'a' + i % 26, sizeof p);
+        if (random_below(&rnd, 3) > 0)
+            write_at(f, 0, p, random_below(&rnd, 4) == 0 ? sizeof p : 1 + random_below(&rnd, 9000));
+        for (uint64_t n = random_below(&rnd, 3); n > 0; n--) {
+            snprintf(name, sizeof name, "l%d-%d", i, (int)n);
+            link_to(f, dirs[random_below(&rnd, DIRS)], name);
+        }
+    }
+    for (int i = 0; i < 10; i++) { /* so that old records can be back */
+        snprintf(name, sizeof name, "d%d", 1 + (int)random_below(&rnd, DIRS - 1));
+        for (int d = 0; d < DIRS; d++)
+            if (exists(dirs[d], name))
+                fs_rename(fs, dirs[d], name, dirs[random_below(&rnd, DIRS)], name, 0);
+    }
+}
+
+struct record {
+    struct fs_key key;
+    struct buf value;
+};
+
+static size_t all_entries(struct record *out, size_t most)
+{
+    struct iter *it = store_iter(fs_store(fs), NULL);
+    size_t n = 0;
+    for (iter_first(it); it->valid && n < most; iter_next(it)) {
+        if (it->key.data[0] != KEY_ENTRY && it->key.data[0] != KEY_INODE)
+            continue;
+        out[n] = (struct record){.key = {.len = it->key.len}};
+        memcpy(out[n].key.bytes, it->key.data, it->key.len);
+        buf_set(&out[n++].value, it->value);
+    }
+    ck_assert_int_eq(it->status, 0);
+    iter_destroy(it);
+    return n;
+}
+
+/* It is no file whose data is gone: that would be lost, and is not what is looked for here. */
+static bool may_be_back(const struct record *r)
+{
+    enum entry_kind kind;
+    struct inode i;
+    uint64_t ino = get_be64(r->key.bytes + 1);
+    struct slice value = buf_slice(&r->value);
+    ck_assert_int_eq(r->key.bytes[0] == KEY_ENTRY ? entry_decode(value, &ino, &kind, &i)
+                                                  : inode_decode(&i, value),
+                     0);
+    bool has_data = S_ISREG(i.mode) && i.size > 0;
+    inode_free(&i);
+    return !has_data || count_records(KEY_EXTENT, ino) > 0;
+}
+
+/* Loses some records, and brings old ones back. */
+static void harm(const struct record *old, size_t olds)
+{
+    static struct record now[2000];
+    size_t n = all_entries(now, 2000);
+    for (uint64_t i = 1 + random_below(&rnd, 20); i > 0; i--)
+        lose(now[random_below(&rnd, n)].key);
+    for (uint64_t i = random_below(&rnd, 10); i > 0; i--) {
+        const struct record *r = &old[random_below(&rnd, olds)];
+        if (may_be_back(r))
+            put_back(r->key, buf_slice(&r->value));
+    }
+    for (size_t i = 0; i < n; i++)
+        buf_free(&now[i].value);
+}
+
+struct names {
+    size_t count;
+    char name[400][FS_NAME_MAX + 1];
+};
+
+static bool take_name(void *arg, const struct fs_dirent *e)
+{
+    struct names *n = arg;
+    ck_assert_uint_lt(n->count, 400);
+    if (strcmp(e->name, ".") && strcmp(e->name, ".."))
+        snprintf(n->name[n->count++], FS_NAME_MAX + 1, "%s", e->name);
+    return true;
+}
+
+/* Reads all files below, and removes everything. */
+static void remove_below(uint64_t dir)
+{
+    struct names *n = mem_zalloc(sizeof *n);
+    struct fs_dir *d;
+    ck_assert_int_eq(fs_opendir(fs, dir, &d), 0);
+    ck_assert_int_eq(fs_readdir(fs, d, 0, FS_DIR_NAMES, take_name, n), 0);
+    fs_closedir(fs, d);
+    for (size_t i = 0; i < n->count; i++) {
+        uint64_t ino = find(dir, n->name[i]);
+        if (S_ISDIR(stat_of(ino).st_mode)) {
+            remove_below(ino);
+            fs_forget(fs, ino, 1);
+            ck_assert_int_eq(fs_rmdir(fs, dir, n->name[i]), 0);
+        } else {
+            static char p[70000];
+            ck_assert_int_eq(fs_read(fs, ino, p, sizeof p, 0), stat_of(ino).st_size);
+            fs_forget(fs, ino, 1);
+            ck_assert_int_eq(fs_unlink(fs, dir, n->name[i]), 0);
+        }
+    }
+    free(n);
+}
+
+START_TEST(whatever_is_left_can_be_reached_and_removed)
+{
+    rnd.state = random_seed() + (uint64_t)_i;
+    for (int i = random_iterations(3); i > 0; i--) {
+        static struct record old[2000];
+        grow_tree();
+        size_t olds = all_entries(old, 2000), data = (size_t)count_records(KEY_EXTENT, 0);
+        fixture_reopen(); /* (nothing is open: what is unlinked is gone) */
+        remove_below(find(FS_ROOT, exists(FS_ROOT, "d1") ? "d1" : "."));
+        fixture_settle();
+        data = (size_t)count_records(KEY_EXTENT, 0);
+        harm(old, olds);
+        kill_and_repair();
+        check_store(fs, CHECK_NO_GARBAGE);
+        ck_assert_uint_eq((size_t)count_records(KEY_EXTENT, 0), data);
+        kill_and_repair();
+        check_store(fs, CHECK_NO_GARBAGE);
+        fixture_reopen();
+        remove_below(FS_ROOT);
+        fixture_settle();
+        check_store(fs, CHECK_NOTHING_OPEN);
+        ck_assert_int_eq(count_records(KEY_ENTRY, 0), 0);
+        ck_assert_int_eq(count_records(KEY_INODE, 0), 1);
+        ck_assert_int_eq(count_records(KEY_EXTENT, 0), 0);
+        for (size_t r = 0; r < olds; r++)
+            buf_free(&old[r].value);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("mend_tree");
+    TCase *tc = tcase_create("mend_tree");
+    tcase_set_timeout(tc, 120);
+    tcase_add_checked_fixture(tc, fixture_setup, fixture_teardown);
+    tcase_add_test(tc, a_lost_folders_names_are_found);
+    tcase_add_test(tc, a_lost_files_data_is_found);
+    tcase_add_test(tc, a_name_whose_inode_is_lost_keeps_its_data);
+    tcase_add_test(tc, a_name_of_nothing_goes);
+    tcase_add_test(tc, attributes_of_nothing_go);
+    tcase_add_test(tc, an_inode_without_a_name_gets_one);
+    tcase_add_test(tc, folders_in_each_other_are_taken_apart);
+    tcase_add_test(tc, an_old_link_that_is_back_takes_nothing_with_it);
+    tcase_add_test(tc, an_inode_in_an_entry_that_has_other_names_is_one_with_links);
+    tcase_add_test(tc, lost_names_count_no_more);
+    tcase_add_test(tc, old_data_behind_the_end_is_cut);
+    tcase_add_test(tc, data_of_what_is_no_file_goes);
+    tcase_add_test(tc, what_is_called_lost_and_found_is_left_alone);
+    tcase_add_test(tc, a_whole_tree_stays_as_it_is);
+    tcase_add_loop_test(tc, whatever_is_left_can_be_reached_and_removed, 0, 4);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
