@@ -11,8 +11,7 @@ int lost_open(struct store *s)
     return rc == -EEXIST ? 0 : rc;
 }
 
-/* What cannot be read is zeroes in the copy, as little of it as the disk tells. */
-static int read_all_there_is(struct store *s, const char *path, struct buf *out)
+int lost_read(struct store *s, const char *path, struct buf *out)
 {
     enum { SECTOR = 512, PIECE = 64 << 10 };
     struct env_file *f;
@@ -40,7 +39,7 @@ static int read_all_there_is(struct store *s, const char *path, struct buf *out)
         out->len += (size_t)got;
     }
     if (lost)
-        info_log(s, "%s: %llu bytes cannot be read, and are zeroes in the copy", path,
+        info_log(s, "%s: %llu bytes cannot be read, and are taken for zeroes", path,
                  (unsigned long long)lost);
     env_close(s->env, f);
     return rc;
@@ -50,7 +49,7 @@ int lost_keep(struct store *s, const char *name)
 {
     struct buf bytes = BUF_INIT;
     char *from = mem_printf("%s/%s", s->dir, name), *to = mem_printf("%s/lost/%s", s->dir, name);
-    int rc = read_all_there_is(s, from, &bytes);
+    int rc = lost_read(s, from, &bytes);
     if (rc == 0)
         rc = env_replace_file(s->env, to, buf_slice(&bytes));
     free(from);

@@ -6,8 +6,9 @@
 
 /* Makes the folder where it is missing. */
 int lost_open(struct store *s);
-/* Copies DIR/name there, and syncs the copy (lost_close syncs its entry). What the disk cannot read
- * of it is zeroes there. */
+/* Appends all of a file; what the disk cannot read is zeroes, as little of it as the disk tells. */
+int lost_read(struct store *s, const char *path, struct buf *out);
+/* Copies DIR/name there, as lost_read has it, and syncs the copy (lost_close syncs its entry). */
 int lost_keep(struct store *s, const char *name);
 int lost_close(struct store *s);
 

@@ -7,6 +7,8 @@
  * versions of its keys may be seen again, and without a MANIFEST so may keys whose deletion was
  * compacted away while a table that the store had done with still lay in the folder. A store that
  * was repaired like this is the best that is left, and no moment of its past; the info log says so.
+ * Of a table whose index is lost the blocks are found by their checksums; they are in memory until
+ * the new tables are written.
  *
  * Order: copies to lost/, new tables, new MANIFEST, CURRENT. A crash before CURRENT leaves the
  * damaged store as it was, with some files more. */
@@ -16,6 +18,7 @@
 
 #include "../compact/shadow.h"
 #include "../compact/table_output.h"
+#include "../table/table_scan.h"
 #include "lost.h"
 #include "survey.h"
 
@@ -23,7 +26,8 @@ struct input {
     uint64_t number;
     struct buf smallest, largest; /* as the MANIFEST has them; empty where it cannot be read */
     struct survey survey;
-    struct table *table; /* while the new tables are written; or NULL */
+    struct memtable *found; /* what it has, where its index cannot be read; or NULL */
+    struct table *table;    /* while the new tables are written; or NULL */
 };
 
 struct repair {
@@ -92,10 +96,35 @@ static int read_set(struct repair *r)
 
 /* ---- what is left of them */
 
+static void take_found(void *arg, struct slice ikey, struct slice value)
+{
+    struct input *in = arg;
+    memtable_add(in->found, key_sequence(ikey), key_type(ikey), key_user(ikey), value);
+    if (key_sequence(ikey) > in->survey.highest_sequence)
+        in->survey.highest_sequence = key_sequence(ikey);
+}
+
+/* A table whose index, footer or end is lost: its blocks are found without. */
+static void find_blocks(struct repair *r, struct input *in)
+{
+    struct buf bytes = BUF_INIT;
+    char *path = survey_path(r->s, in->number);
+    if (env_exists(r->s->env, path) && lost_read(r->s, path, &bytes) == 0) {
+        in->found = memtable_new();
+        uint64_t blocks = table_scan(buf_slice(&bytes), take_found, in);
+        info_log(r->s, "repair: %s: %llu blocks with %llu entries were found without its index",
+                 path, (unsigned long long)blocks, (unsigned long long)memtable_count(in->found));
+    }
+    buf_free(&bytes);
+    free(path);
+}
+
 static int examine(struct repair *r, struct input *in)
 {
     struct survey_range range = {buf_slice(&in->smallest), buf_slice(&in->largest)};
     survey_table(r->s, in->number, range, &in->survey);
+    if (in->survey.status && is_damage(in->survey.status))
+        find_blocks(r, in);
     if (in->survey.highest_sequence > r->sequence)
         r->sequence = in->survey.highest_sequence;
     if (in->survey.finding) {
@@ -171,9 +200,13 @@ static struct iter *merge_inputs(struct repair *r)
 {
     struct iter **children = mem_alloc((size_t)(r->count + 1) * sizeof *children);
     size_t n = 0;
-    for (int i = 0; i < r->count; i++)
-        if (r->inputs[i].table)
-            children[n++] = table_iter_salvage(r->inputs[i].table, &r->inputs[i].survey.bad_blocks);
+    for (int i = 0; i < r->count; i++) {
+        struct input *in = &r->inputs[i];
+        if (in->table)
+            children[n++] = table_iter_salvage(in->table, &in->survey.bad_blocks);
+        else if (in->found)
+            children[n++] = memtable_iter(in->found);
+    }
     struct iter *merged = iter_merge(children, n);
     free(children);
     return merged;
@@ -256,6 +289,7 @@ int repair_tables(struct store *s)
         buf_free(&r.inputs[i].smallest);
         buf_free(&r.inputs[i].largest);
         free(r.inputs[i].survey.finding);
+        memtable_unref(r.inputs[i].found);
     }
     free(r.inputs);
     edit_free(&r.edit);

@@ -80,6 +80,12 @@ static int decode(const char *path, struct block_handle h, const char *raw, char
     }
 }
 
+int block_from_bytes(const char *path, struct block_handle h, const char *raw, char **data,
+                     size_t *len)
+{
+    return decode(path, h, raw, NULL, data, len);
+}
+
 int block_read(struct env *env, struct env_file *file, const char *path, uint64_t file_size,
                struct block_handle h, char **data, size_t *len)
 {

@@ -14,6 +14,10 @@ bool take_block_handle(struct slice *in, struct block_handle *h);
 int block_read(struct env *env, struct env_file *file, const char *path, uint64_t file_size,
                struct block_handle h, char **data, size_t *len);
 
+/* The same from its bytes and its trailer's, which are at hand. */
+int block_from_bytes(const char *path, struct block_handle h, const char *raw, char **data,
+                     size_t *len);
+
 /* Blocks one behind the other, of which the next ones are read along. Zeroed at first. */
 struct block_ahead {
     char *bytes;

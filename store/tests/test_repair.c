@@ -150,15 +150,34 @@ static char *largest(enum name_kind kind)
     return best;
 }
 
-static void change_byte(const char *name, double where)
+/* Rewrites a file as `harm` leaves its bytes. */
+static void change_file(const char *name, void (*harm)(struct buf *bytes, double how), double how)
 {
     struct buf bytes = BUF_INIT;
     char *path = path_of(name);
     ck_assert_int_eq(env_read_file(disk, path, &bytes), 0);
-    bytes.data[(size_t)((double)(bytes.len - 1) * where)] ^= 4;
+    harm(&bytes, how);
     ck_assert_int_eq(env_replace_file(disk, path, buf_slice(&bytes)), 0);
     buf_free(&bytes);
     free(path);
+}
+
+static void flip(struct buf *bytes, double where)
+{
+    bytes->data[(size_t)((double)(bytes->len - 1) * where)] ^= 4;
+}
+static void flip_before_end(struct buf *bytes, double distance)
+{
+    bytes->data[bytes->len - (size_t)distance] ^= 4;
+}
+static void cut_off(struct buf *bytes, double n)
+{
+    bytes->len -= (size_t)n;
+}
+
+static void change_byte(const char *name, double where)
+{
+    change_file(name, flip, where);
 }
 
 static void expect_kept(const char *name)
@@ -223,6 +242,41 @@ START_TEST(a_repair_loses_the_damaged_block_alone)
     ck_assert_int_eq(version_of(5), 7);
     ck_assert_int_le(count_changed(), changed + 1);
     free(table);
+}
+END_TEST
+
+/* The index, the footer or the end of a table: its blocks are found without them. */
+static const struct {
+    void (*harm)(struct buf *bytes, double how);
+    double how;
+} no_index[] = {{flip_before_end, 80}, {flip_before_end, 3}, {cut_off, 1}, {cut_off, 60}};
+#define NO_INDEX (int)(sizeof no_index / sizeof *no_index)
+
+START_TEST(a_repair_needs_no_index)
+{
+    struct store_stats st;
+    char *table = largest(NAME_TABLE);
+    change_file(table, no_index[_i].harm, no_index[_i].how);
+    ck_assert_int_eq(open_it(true), 0);
+    store_get_stats(store, &st);
+    ck_assert_uint_eq(st.damaged_tables, 1);
+    ck_assert_int_eq(count_changed(), 0);
+    expect_kept(table);
+    put(5, 7); /* its number is behind all that were found */
+    ck_assert_int_eq(version_of(5), 7);
+    free(table);
+}
+END_TEST
+
+START_TEST(a_repair_needs_neither_manifest_nor_an_index)
+{
+    char *table = largest(NAME_TABLE), *manifest = largest(NAME_MANIFEST);
+    change_file(table, flip_before_end, 80);
+    change_byte(manifest, 0.1);
+    ck_assert_int_eq(open_it(true), 0);
+    ck_assert_int_eq(count_changed(), 0);
+    free(table);
+    free(manifest);
 }
 END_TEST
 
@@ -397,6 +451,8 @@ int main(void)
     tcase_add_test(tc, a_sound_store_is_not_changed_by_a_repair);
     tcase_add_test(tc, a_damaged_block_is_named_and_never_shown);
     tcase_add_test(tc, a_repair_loses_the_damaged_block_alone);
+    tcase_add_loop_test(tc, a_repair_needs_no_index, 0, NO_INDEX);
+    tcase_add_test(tc, a_repair_needs_neither_manifest_nor_an_index);
     tcase_add_test(tc, a_missing_table_is_refused_and_repaired);
     tcase_add_loop_test(tc, a_damaged_manifest_is_refused_and_rebuilt_from_the_tables, 0, 3);
     tcase_add_test(tc, without_current_it_is_rebuilt_as_well);
