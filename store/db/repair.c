@@ -33,7 +33,8 @@ struct input {
 struct repair {
     struct store *s;
     bool manifest_read;
-    uint64_t log_number, sequence; /* as the MANIFEST has them; sequence: or the highest found */
+    uint64_t log_number, sequence; /* as the MANIFEST has them; sequence: or the highest found in
+                                      tables that are whole */
     struct input *inputs;
     int count;
     uint64_t highest; /* file number in the folder */
@@ -119,13 +120,20 @@ static void find_blocks(struct repair *r, struct input *in)
     free(path);
 }
 
+/* Else it may be what a power cut left of a flush, which says nothing of what is in tables: that is
+ * still in the logs, and the replay shall not take it for done (recover.c). */
+static bool is_whole(const struct survey *survey)
+{
+    return survey->status == 0 && survey->bad_blocks == 0;
+}
+
 static int examine(struct repair *r, struct input *in)
 {
     struct survey_range range = {buf_slice(&in->smallest), buf_slice(&in->largest)};
     survey_table(r->s, in->number, range, &in->survey);
     if (in->survey.status && is_damage(in->survey.status))
         find_blocks(r, in);
-    if (in->survey.highest_sequence > r->sequence)
+    if (in->survey.highest_sequence > r->sequence && (r->manifest_read || is_whole(&in->survey)))
         r->sequence = in->survey.highest_sequence;
     if (in->survey.finding) {
         r->s->stats.damaged_tables++;
@@ -220,6 +228,21 @@ static int close_output(struct repair *r, struct table_output *o)
     return rc;
 }
 
+/* An entry of a table that is not whole may have a number above the highest: it gets that one. New
+ * changes, and those of the logs, must not be hidden by it. */
+static int add_entry(struct repair *r, struct table_output *o, struct slice ikey,
+                     struct slice value)
+{
+    struct buf lower = BUF_INIT;
+    if (key_sequence(ikey) > r->sequence) {
+        buf_put_ikey(&lower, key_user(ikey), r->sequence, key_type(ikey));
+        ikey = buf_slice(&lower);
+    }
+    int rc = table_output_add(o, ikey, value);
+    buf_free(&lower);
+    return rc;
+}
+
 static int write_tables(struct repair *r)
 {
     struct iter *it = merge_inputs(r);
@@ -237,7 +260,7 @@ static int write_tables(struct repair *r)
         if (rc == 0 && !o.builder)
             rc = table_output_start(&o, r->s, ++r->highest);
         if (rc == 0)
-            rc = table_output_add(&o, it->key, it->value);
+            rc = add_entry(r, &o, it->key, it->value);
     }
     if (rc == 0)
         rc = it->status;

@@ -142,6 +142,77 @@ START_TEST(the_log_behind_a_delete_that_no_table_tells_of_is_taken)
 }
 END_TEST
 
+/* What a flush had written when the power was cut, with no MANIFEST to say that it is nobody's: the
+ * log has all of it. */
+static void leave_torn_table(double part)
+{
+    struct env *then = env_sim_cut_copy(disk), *before;
+    struct buf bytes = BUF_INIT;
+    env_sim_survive(then, SIM_KEEP_ALL, 1);
+    ck_assert_int_eq(store_flush(store), 0);
+    char *table = harm_first_file(disk, "/db", NAME_TABLE);
+    ck_assert_int_eq(env_read_file(disk, table, &bytes), 0);
+    bytes.len = (size_t)((double)bytes.len * part);
+    before = disk;
+    store_close(store);
+    store = NULL;
+    env_sim_free(before);
+    disk = then;
+    ck_assert_int_eq(env_replace_file(disk, table, buf_slice(&bytes)), 0);
+    free(table);
+    buf_free(&bytes);
+}
+
+START_TEST(the_log_is_taken_beside_what_is_left_of_its_flush)
+{
+    static const double parts[] = {1.0, 0.99, 0.5, 0.1, 0.0};
+    options.table_bytes = 1 << 20;
+    for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
+        for (int i = 0; i < 1000; i++)
+            put(i, false);
+        put(0, true);
+        leave_torn_table(parts[p]);
+        damage_manifest();
+        ck_assert_int_eq(open_it(true), 0);
+        ck_assert_int_eq(count_missing(1000), 0);
+        drop(7); /* and what comes is newer than what was found */
+        ck_assert(!has(7));
+        compact();
+        ck_assert(!has(7));
+        teardown();
+        disk = env_sim_new();
+        ck_assert_int_eq(open_it(false), 0);
+    }
+}
+END_TEST
+
+/* No log has what a damaged table has: new changes come behind it all the same. */
+START_TEST(what_is_new_is_newer_than_what_a_damaged_table_has)
+{
+    close_it();
+    options.table_bytes = 1 << 20;
+    ck_assert_int_eq(open_it(false), 0);
+    for (int round = 0; round < 3; round++)
+        fill(500);
+    close_it();
+    char *table = harm_first_file(disk, "/db", NAME_TABLE);
+    struct buf bytes = BUF_INIT;
+    ck_assert_int_eq(env_read_file(disk, table, &bytes), 0);
+    bytes.data[bytes.len - 1] ^= 1; /* of the only one */
+    ck_assert_int_eq(env_replace_file(disk, table, buf_slice(&bytes)), 0);
+    damage_manifest();
+    ck_assert_int_eq(open_it(true), 0);
+    ck_assert_int_eq(count_missing(500), 0);
+    drop(7);
+    ck_assert(!has(7));
+    close_it();
+    ck_assert_int_eq(open_it(false), 0);
+    ck_assert(!has(7));
+    free(table);
+    buf_free(&bytes);
+}
+END_TEST
+
 enum { CUT_KEYS = 300 };
 
 /* As above, and with a table and deletes that are in the log alone. */
@@ -382,6 +453,8 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {the_log_behind_a_delete_that_no_table_tells_of_is_taken,
+                                  the_log_is_taken_beside_what_is_left_of_its_flush,
+                                  what_is_new_is_newer_than_what_a_damaged_table_has,
                                   a_repair_without_manifest_can_be_cut_at_any_call,
                                   a_block_that_makes_no_sense_costs_no_other_table,
                                   a_table_of_unknown_compression_is_refused_and_left_alone,
