@@ -8,15 +8,17 @@
 #include "block_read.h"
 #include "table_format.h"
 
-#define LEAST 8                   /* bytes of a block: one restart point and their count */
-#define MOST (16u << 20)          /* of a block that begins where the one before it ended */
-#define MOST_STRAY 65536          /* of one that is looked for behind damage, */
-#define MOST_COMPARED 50000000ull /* ... for about half a second: so many checksums */
+#define LEAST 8                     /* bytes of a block: one restart point and their count */
+#define MOST (16u << 20)            /* of a block that begins where the one before it ended */
+#define MOST_STRAY 65536            /* of one that is looked for behind damage, */
+#define ENOUGH 16384                /* ... with so much behind it, and */
+#define MOST_LOOKED_AT (4ull << 30) /* ... until so many bytes were looked at: some seconds */
 
 struct scan {
     struct slice file;
-    uint64_t compared; /* checksums */
-    struct buf last;   /* the key given last */
+    uint64_t looked_at;  /* bytes */
+    uint64_t first_size; /* of the block at the file's start, where that is whole */
+    struct buf last;     /* the key given last */
     void (*take)(void *arg, struct slice ikey, struct slice value);
     void *arg;
 };
@@ -36,18 +38,40 @@ static uint64_t size_at(struct scan *s, uint64_t at, uint64_t most)
             continue;
         crc = crc32c_extend(crc, p + done, n + 1 - done); /* n bytes, and the type behind them */
         done = n + 1;
-        s->compared++;
         if (get_fixed32(p + done) == crc_mask(crc))
             return n;
     }
+    s->looked_at += most < rest ? most : rest;
     return 0;
+}
+
+/* A block's first entry has all of its key, and that is no shorter than a tag. */
+static bool begins_entry(struct slice in)
+{
+    uint32_t shared, rest, value;
+    return take_varint32(&in, &shared) && shared == 0 && take_varint32(&in, &rest) &&
+           rest >= KEY_TAG_SIZE && rest < MOST && take_varint32(&in, &value) && value < MOST;
+}
+
+/* May a block begin here? As it is; or compressed: its length, and then a piece that was not found
+ * before, of up to 60 bytes (a larger one has its length behind it). */
+static bool may_begin(struct slice in)
+{
+    uint32_t len;
+    if (begins_entry(in))
+        return true;
+    if (!take_varint32(&in, &len) || len < LEAST || len > MOST || in.len < 8)
+        return false;
+    unsigned tag = (unsigned char)in.data[0];
+    unsigned more = tag >> 2 < 60 ? 0 : (tag >> 2) - 59;
+    return (tag & 3) == 0 && in.data[1 + more] == 0;
 }
 
 /* ---- what it is */
 
 /* An index says where each block lies: one behind the other, from the file's start on, and all
  * before itself. */
-static bool is_index(const struct block *b, uint64_t at)
+static bool is_index(const struct scan *s, const struct block *b, uint64_t at)
 {
     struct block_cursor c;
     struct block_handle h;
@@ -56,7 +80,8 @@ static bool is_index(const struct block *b, uint64_t at)
     block_cursor_init(&c, b);
     for (block_cursor_first(&c); yes && block_cursor_valid(&c); block_cursor_next(&c)) {
         struct slice in = c.value;
-        yes = take_block_handle(&in, &h) && in.len == 0 && h.offset == end && h.size < at;
+        yes = take_block_handle(&in, &h) && in.len == 0 && h.offset == end && h.size < at &&
+              (h.offset > 0 || s->first_size == 0 || h.size == s->first_size);
         end = h.offset + h.size + TABLE_TRAILER_SIZE;
     }
     yes = yes && c.status == 0 && end <= at;
@@ -104,7 +129,7 @@ static bool look(struct scan *s, struct block_handle h, uint64_t *blocks)
     if (block_from_bytes("", h, s->file.data + h.offset, &bytes, &len))
         return false;
     bool whole = block_init(&b, slice_of(bytes, len)) == 0;
-    if (whole && b.restarts > 0 && !is_index(&b, h.offset) && is_data(s, &b)) {
+    if (whole && b.restarts > 0 && !is_index(s, &b, h.offset) && is_data(s, &b)) {
         give(s, &b);
         ++*blocks;
     }
@@ -112,21 +137,46 @@ static bool look(struct scan *s, struct block_handle h, uint64_t *blocks)
     return true;
 }
 
+/* What is found behind damage may lie in a value (a file that is a table itself, say). Behind a
+ * block of this table come others, for longer than in a value, or up to the index. */
+static bool is_followed(struct scan *s, struct block_handle h)
+{
+    uint64_t end = h.offset + h.size + TABLE_TRAILER_SIZE;
+    while (end - h.offset < ENOUGH && s->file.len - end > s->file.len / 16 + ENOUGH / 4) {
+        uint64_t size = size_at(s, end, MOST_STRAY);
+        if (size == 0)
+            return false;
+        end += size + TABLE_TRAILER_SIZE;
+    }
+    return true;
+}
+
+/* The block at `at`, which follows the one before it, or is looked for. */
+static struct block_handle find_at(struct scan *s, uint64_t at, bool stray)
+{
+    struct block_handle h = {at, 0};
+    if (!stray) {
+        h.size = size_at(s, at, MOST);
+    } else if (may_begin(slice_of(s->file.data + at, s->file.len - at))) {
+        h.size = size_at(s, at, MOST_STRAY);
+        if (h.size > 0 && !is_followed(s, h))
+            h.size = 0;
+    }
+    return h;
+}
+
 uint64_t table_scan(struct slice file, void (*take)(void *arg, struct slice ikey, struct slice v),
                     void *arg)
 {
     struct scan s = {.file = file, .take = take, .arg = arg};
-    uint64_t blocks = 0, most = MOST;
-    for (uint64_t at = 0;
-         at + LEAST + TABLE_TRAILER_SIZE <= file.len && s.compared < MOST_COMPARED;) {
-        struct block_handle h = {at, size_at(&s, at, most)};
-        if (h.size > 0 && look(&s, h, &blocks)) {
-            at += h.size + TABLE_TRAILER_SIZE;
-            most = MOST;
-        } else {
-            at++;
-            most = MOST_STRAY;
-        }
+    uint64_t blocks = 0, at = 0;
+    bool stray = false;
+    while (at + LEAST + TABLE_TRAILER_SIZE <= file.len && s.looked_at < MOST_LOOKED_AT) {
+        struct block_handle h = find_at(&s, at, stray);
+        stray = h.size == 0 || !look(&s, h, &blocks);
+        if (at == 0 && !stray)
+            s.first_size = h.size;
+        at += stray ? 1 : h.size + TABLE_TRAILER_SIZE;
     }
     buf_free(&s.last);
     return blocks;

@@ -149,6 +149,63 @@ START_TEST(a_damaged_block_is_passed_over)
 }
 END_TEST
 
+/* Sectors that cannot be read are zeroes by then. */
+START_TEST(what_comes_behind_many_lost_sectors_is_found)
+{
+    build(KEYS, &ways[_i]);
+    scan();
+    size_t from = file.len / 4, to = file.len / 2;
+    memset(file.data + from, 0, to - from);
+    scan();
+    ck_assert_int_gt(count, KEYS / 2);
+    ck_assert_int_lt(count, KEYS * 9 / 10);
+    ck_assert_int_eq(last, KEYS - 1);
+}
+END_TEST
+
+static int foreign;
+
+static void count_foreign(void *arg, struct slice ikey, struct slice value)
+{
+    (void)arg;
+    (void)value;
+    foreign += memcmp(ikey.data, "Key", 3) == 0;
+}
+
+/* A value that is a table itself, in a block that is damaged: its entries are not ours. */
+START_TEST(a_table_in_a_value_is_not_taken_for_blocks)
+{
+    static const struct table_build_options small = {4096, 16, 10, TABLE_NONE};
+    struct buf inner = BUF_INIT, key = BUF_INIT;
+    struct env_file *f;
+    uint64_t size;
+    build(8, &small);
+    buf_set(&inner, buf_slice(&file));
+    ck_assert_int_eq(env_open(env, "/outer", ENV_WRITE | ENV_CREATE | ENV_TRUNCATE, &f), 0);
+    struct table_builder *b = table_builder_new(env, f, "/outer", &small);
+    for (int i = 0; i < 20; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "Outer%05d", i);
+        buf_clear(&key);
+        buf_put_ikey(&key, slice_str(name), 7, KEY_PUT);
+        ck_assert_int_eq(table_builder_add(b, buf_slice(&key), buf_slice(&inner)), 0);
+    }
+    ck_assert_int_eq(table_builder_finish(b), 0);
+    table_builder_free(b);
+    ck_assert_int_eq(env_size(env, f, &size), 0);
+    buf_clear(&file);
+    ck_assert_int_eq(env_pread(env, f, buf_reserve(&file, size), size, 0), (ssize_t)size);
+    file.len = size;
+    env_close(env, f);
+    file.data[2] ^= 1; /* the first block's */
+    foreign = 0;
+    ck_assert_uint_eq(table_scan(buf_slice(&file), count_foreign, NULL), 2); /* of three */
+    ck_assert_int_eq(foreign, 0);
+    buf_free(&inner);
+    buf_free(&key);
+}
+END_TEST
+
 /* It takes an end, also of what has no block far and wide. */
 START_TEST(other_bytes_have_no_entries)
 {
@@ -174,6 +231,8 @@ int main(void)
     tcase_add_loop_test(tc, without_footer_and_index_all_is_found, 0, WAYS);
     tcase_add_loop_test(tc, of_a_torn_table_the_beginning_is_found, 0, 4);
     tcase_add_test(tc, a_damaged_block_is_passed_over);
+    tcase_add_loop_test(tc, what_comes_behind_many_lost_sectors_is_found, 0, 4);
+    tcase_add_test(tc, a_table_in_a_value_is_not_taken_for_blocks);
     tcase_add_test(tc, other_bytes_have_no_entries);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
