@@ -76,6 +76,11 @@ static void take_entry(struct walk *w, uint64_t dir)
         tell_record(w, "a damaged entry");
         return;
     }
+    if (ino == 0) {
+        tell_record(w, "a damaged entry");
+        inode_free(&i);
+        return;
+    }
     sums_of(&w->sums, dir)->entries++;
     if (kind == ENTRY_REFERENCE) {
         sums_of(&w->sums, ino)->references++;
@@ -98,7 +103,7 @@ static void take_block(struct walk *w, uint64_t ino, uint64_t at)
     }
     struct sums *s = sums_of(&w->sums, ino);
     s->extents++;
-    s->end = at + w->value.len - 1;
+    s->end = at + (w->value.len > 1 ? w->value.len - 1 : 1); /* (zeroes are not stored) */
     w->block_ino = ino;
     w->block_at = at;
     if (w->chunk_ino == ino && w->chunk_map & chunk_bits(w->chunk_at, at, at + 1))

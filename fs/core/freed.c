@@ -273,6 +273,8 @@ bool freed_give_back(struct fs *fs)
 void freed_note(struct fs *fs)
 {
     struct freed *f = fs->freed;
+    if (!f) /* it looks when it starts */
+        return;
     pthread_mutex_lock(&f->mu);
     if (!f->pending)
         pthread_cond_signal(&f->work);

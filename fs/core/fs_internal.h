@@ -364,10 +364,11 @@ bool freed_give_back(struct fs *fs);
 int mend_announce(struct fs *fs, struct env *env); /* before the store is opened with repair */
 bool mend_is_announced(struct fs *fs);
 /* Each does nothing where it was not announced; in this order. */
-int mend_super(struct fs *fs);  /* superblock and root; before they are read */
-int mend_names(struct fs *fs);  /* mend_names.c, by mend_super: one inode in several entries */
-int mend_tree(struct fs *fs);   /* mend_tree.c: counts, and what lost its name; before nodes */
-int mend_places(struct fs *fs); /* before freed_start; then it is over */
+int mend_super(struct fs *fs);   /* superblock and root; before they are read */
+int mend_damaged(struct fs *fs); /* mend_damaged.c, by mend_super: records that are none */
+int mend_names(struct fs *fs);   /* mend_names.c, by mend_super: one inode in several entries */
+int mend_tree(struct fs *fs);    /* mend_tree.c: counts, and what lost its name; before nodes */
+int mend_places(struct fs *fs);  /* before freed_start; then it is over */
 /* A segment is about to be used for the first time (segments_options.begin). */
 int freed_begin_segment(void *arg, uint64_t segment);
 

@@ -8,14 +8,15 @@
 /* ino_mu held. */
 static int put_super(struct fs *fs, const struct super *next)
 {
-    struct buf value = BUF_INIT;
-    struct fs_key key = key_super();
-    super_encode(next, &value);
-    int rc = store_put(fs->store, key_slice(&key), buf_slice(&value), false);
+    struct change c;
+    change_begin(&c, fs);
+    c.reclaim = true; /* on a full disk, too: what a repair finds needs a folder */
+    super_encode(next, &c.value);
+    change_put(&c, key_super(), buf_slice(&c.value));
+    int rc = change_commit(&c, NULL, 0);
     if (rc == 0)
         fs->super = *next;
-    buf_free(&value);
-    return store_errno(rc);
+    return rc;
 }
 
 static int reserve(struct fs *fs)

@@ -281,7 +281,9 @@ int mend_super(struct fs *fs)
     int rc = 0;
     if (!mend_is_announced(fs))
         return 0;
-    rc = mend_names(fs);
+    rc = mend_damaged(fs);
+    if (rc == 0)
+        rc = mend_names(fs);
     for (size_t i = 0; rc == 0 && i < sizeof kinds / sizeof *kinds; i++)
         rc = highest_in_keys(fs, kinds[i], 9, &number);
     if (rc == 0)

@@ -65,13 +65,13 @@ static int make_lost_found(struct tree *t, const char *name)
 /* The folder for what has no name: it is made when the first one comes. */
 static int need_lost_found(struct tree *t)
 {
-    char name[32] = "lost+found";
+    char *name = t->lost_found_name;
     int rc = 0;
-    for (int n = 2; rc == 0 && t->lost_found == 0; n++) {
+    for (int n = 1; rc == 0 && t->lost_found == 0; n++) {
+        snprintf(name, sizeof t->lost_found_name, n == 1 ? "lost+found" : "lost+found.%d", n);
         rc = find_folder(t, FS_ROOT, name, &t->lost_found);
         if (rc == -ENOENT)
             rc = make_lost_found(t, name);
-        snprintf(name, sizeof name, "lost+found.%d", n);
     }
     return rc;
 }
@@ -95,8 +95,8 @@ static int put_in_lost_found(struct tree *t, uint64_t ino, const struct inode *i
         sums_of(&t->sums, ino)->references++;
         sums_of(&t->sums, t->lost_found)->entries++;
     }
-    fs_log(t->fs, "repair: %s inode %llu, which had lost its name, is /lost+found/%s now",
-           S_ISDIR(i->mode) ? "folder" : "file", (unsigned long long)ino, name);
+    fs_log(t->fs, "repair: %s inode %llu, which had lost its name, is /%s/%s now",
+           S_ISDIR(i->mode) ? "folder" : "file", (unsigned long long)ino, t->lost_found_name, name);
     return 0;
 }
 
@@ -120,7 +120,7 @@ static int make_inode(struct tree *t, uint64_t ino)
     return 0;
 }
 
-/* What is under `I` and in no entry; so it is no directory. */
+/* What is under `I` and in no entry. A directory lives in its entry. */
 static int name_inode(struct tree *t, uint64_t ino)
 {
     struct fs_key key = key_of(KEY_INODE, ino);
@@ -132,7 +132,10 @@ static int name_inode(struct tree *t, uint64_t ino)
     buf_free(&value);
     if (rc)
         return rc;
-    rc = put_in_lost_found(t, ino, &i, false);
+    if (S_ISDIR(i.mode) && (rc = need_lost_found(t)) == 0) /* which may commit */
+        change_delete(&t->c, key);
+    if (rc == 0)
+        rc = put_in_lost_found(t, ino, &i, S_ISDIR(i.mode));
     inode_free(&i);
     return rc;
 }
@@ -199,6 +202,9 @@ static int move_if_in_ring(struct tree *t, struct seen *seen)
     struct sums *s = sums_find(&t->sums, seen->ino);
     if (!S_ISDIR(seen->i.mode) || seen->kind != ENTRY_INODE || !is_in_ring(t, s))
         return 0;
+    int rc = need_lost_found(t); /* which may commit */
+    if (rc)
+        return rc;
     struct sums *home = sums_find(&t->sums, seen->dir);
     home->entries--;
     home->subdirs--;

@@ -133,6 +133,8 @@ static int join(struct names *n, const struct found *f, size_t count)
     if (S_ISDIR(f->i.mode)) {
         for (size_t i = 1; i < count; i++)
             change_delete(&c, key_named(KEY_ENTRY, f[i].dir, f[i].name));
+        if (has_own) /* it lives in its entry */
+            change_delete(&c, key);
     } else {
         if (has_own)
             next = own;

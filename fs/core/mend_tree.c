@@ -8,101 +8,115 @@
  * - data and names whose inode is lost get a new one, for root alone: at its name where there is
  *   one, else in /lost+found, as "#<inode>";
  * - what is there without a name, and directories that lie in each other, go to /lost+found;
- * - each inode's counts of names, links and blocks, '..' and flags become what the records say.
+ * - each inode's counts of names, links and blocks, '..' and flags become what the records say, and
+ *   a file is as long as its data.
  * Blocks that are lost stay so: to read them is an error, and no zeroes.
  *
  * A run that is cut short is done again from the start (mend.c). */
 #include "mend_tree.h"
 
+#include <stdlib.h>
+
+#include "../format/garbage_format.h"
 #include "../format/record_text.h"
 
 /* ---- adding up */
 
-static void take_inode(struct tree *t, uint64_t ino, const struct inode *i, uint64_t home)
+static void take_inode(struct tree *t, const struct seen *seen)
 {
-    struct sums *s = sums_of(&t->sums, ino);
+    struct sums *s = sums_of(&t->sums, seen->ino);
+    if (s->there) /* mend_names.c leaves no such */
+        return;
     s->there = true;
-    s->embedded = home != 0;
-    s->home = home;
-    s->type = i->mode & S_IFMT;
-    s->size = i->size;
-    s->cutting = i->flags & INODE_CUTTING;
+    s->embedded = seen->dir != 0;
+    s->home = seen->dir;
+    s->type = seen->i.mode & S_IFMT;
+    if (seen->dir && S_ISDIR(seen->i.mode))
+        sums_of(&t->sums, seen->dir)->subdirs++;
 }
 
-/* False: it is damaged, which fs_check says. */
-static bool read_entry(struct slice key, struct slice value, uint64_t *ino, enum entry_kind *kind,
-                       struct inode *i)
+static void take_seen(struct tree *t, struct slice key, struct slice value)
 {
-    return key.len > 9 && key.len <= 9 + FS_NAME_MAX && entry_decode(value, ino, kind, i) == 0;
+    struct seen seen;
+    if (mend_see(key, value, &seen)) /* there is none: mend_damaged.c */
+        return;
+    if (seen.dir)
+        sums_of(&t->sums, seen.dir)->entries++;
+    if (seen.kind == ENTRY_REFERENCE)
+        sums_of(&t->sums, seen.ino)->references++;
+    else
+        take_inode(t, &seen);
+    inode_free(&seen.i);
 }
 
-static void take_entry(struct tree *t, struct slice key, struct slice value)
+/* A block that has a record of its own and is in a chunk: a read of it alone finds the first. */
+static void note_twice(struct tree *t, uint64_t ino, uint64_t at)
 {
-    uint64_t ino, dir = get_be64(key.data + 1);
-    enum entry_kind kind;
-    struct inode i;
-    if (!read_entry(key, value, &ino, &kind, &i))
-        return;
-    sums_of(&t->sums, dir)->entries++;
-    if (kind == ENTRY_REFERENCE) {
-        sums_of(&t->sums, ino)->references++;
-        return;
+    t->twice = mem_realloc(t->twice, (t->twice_count + 1) * sizeof *t->twice);
+    t->twice[t->twice_count++] = (struct place_owner){ino, at};
+}
+
+/* (In the order of keys a chunk comes behind its first block, and before its others.) */
+static void take_block(struct tree *t, struct sums *s, uint64_t at, struct slice value)
+{
+    uint64_t len = value.len > 1 ? value.len - 1 : 1; /* zeroes at the end are not stored */
+    if (t->chunk.ino == s->ino && t->chunk_map & chunk_bits(t->chunk.offset, at, at + 1))
+        note_twice(t, s->ino, at);
+    else
+        s->extents++;
+    t->block = (struct place_owner){s->ino, at};
+    s->end = at + len;
+}
+
+static void take_chunk(struct tree *t, struct sums *s, uint64_t at, const struct chunk *c)
+{
+    uint64_t end = at + (uint64_t)(32 - __builtin_clz(c->map)) * FS_BLOCK;
+    s->chunks = true;
+    s->extents += (uint64_t)__builtin_popcount(c->map);
+    if (s->chunk_end < end)
+        s->chunk_end = end;
+    if (t->block.ino == s->ino && t->block.offset == at && c->map & 1) {
+        note_twice(t, s->ino, at);
+        s->extents--;
     }
-    take_inode(t, ino, &i, dir);
-    if (S_ISDIR(i.mode))
-        sums_of(&t->sums, dir)->subdirs++;
-    inode_free(&i);
-}
-
-static void take_own_inode(struct tree *t, struct slice key, struct slice value)
-{
-    struct inode i;
-    if (key.len != 9 || inode_decode(&i, value))
-        return;
-    take_inode(t, get_be64(key.data + 1), &i, 0);
-    inode_free(&i);
+    t->chunk = (struct place_owner){s->ino, at};
+    t->chunk_map = c->map;
 }
 
 static void take_extent(struct tree *t, struct slice key, struct slice value)
 {
-    if (key.len != 17)
-        return;
-    struct sums *s = sums_of(&t->sums, get_be64(key.data + 1));
-    uint64_t number = get_be64(key.data + 9), end;
     struct chunk c;
-    if (number % FS_BLOCK == 0 && value.len >= 1 && value.len <= 1 + FS_BLOCK) {
-        s->extents++;
-        s->end = number + value.len - 1;
-    } else if (number % FS_CHUNK == 1 && chunk_decode(&c, value) == 0) {
-        s->extents += (uint64_t)__builtin_popcount(c.map);
-        s->chunks = true;
-        end = number - 1 + (uint64_t)(32 - __builtin_clz(c.map)) * FS_BLOCK;
-        if (s->chunk_end < end)
-            s->chunk_end = end;
-    }
+    uint64_t number = get_be64(key.data + 9);
+    struct sums *s = sums_of(&t->sums, get_be64(key.data + 1));
+    if (number % FS_BLOCK == 0)
+        take_block(t, s, number, value);
+    else if (chunk_decode(&c, value) == 0)
+        take_chunk(t, s, number - 1, &c);
+}
+
+static void take_garbage(struct tree *t, uint64_t ino, struct slice value)
+{
+    struct garbage_record g;
+    if (garbage_decode(&g, value))
+        return;
+    struct sums *s = sums_of(&t->sums, ino);
+    s->garbage = g.gone;
+    s->cut = !g.gone;
 }
 
 static void take_record(struct tree *t, struct slice key, struct slice value)
 {
-    if (key.len < 9)
+    uint64_t ino = key.len >= 9 ? get_be64(key.data + 1) : 0;
+    if (ino == 0)
         return;
-    switch (key.data[0]) {
-    case KEY_ENTRY:
-        take_entry(t, key, value);
-        break;
-    case KEY_INODE:
-        take_own_inode(t, key, value);
-        break;
-    case KEY_EXTENT:
+    if (key.data[0] == KEY_ENTRY || key.data[0] == KEY_INODE)
+        take_seen(t, key, value);
+    else if (key.data[0] == KEY_EXTENT && key.len == 17)
         take_extent(t, key, value);
-        break;
-    case KEY_XATTR:
-        sums_of(&t->sums, get_be64(key.data + 1))->attrs++;
-        break;
-    case KEY_GARBAGE:
-        sums_of(&t->sums, get_be64(key.data + 1))->garbage = true;
-        break;
-    }
+    else if (key.data[0] == KEY_XATTR)
+        sums_of(&t->sums, ino)->attrs++;
+    else if (key.data[0] == KEY_GARBAGE)
+        take_garbage(t, ino, value);
 }
 
 static int add_up(struct tree *t)
@@ -117,25 +131,6 @@ static int add_up(struct tree *t)
 
 /* ---- going through entries and inodes */
 
-static bool see(const struct iter *it, struct seen *seen)
-{
-    seen->dir = 0;
-    seen->name[0] = 0;
-    seen->kind = ENTRY_INODE;
-    if (it->key.data[0] == KEY_INODE) {
-        if (it->key.len != 9 || inode_decode(&seen->i, it->value))
-            return false;
-        seen->ino = get_be64(it->key.data + 1);
-        return true;
-    }
-    if (!read_entry(it->key, it->value, &seen->ino, &seen->kind, &seen->i))
-        return false;
-    seen->dir = get_be64(it->key.data + 1);
-    memcpy(seen->name, it->key.data + 9, it->key.len - 9);
-    seen->name[it->key.len - 9] = 0;
-    return true;
-}
-
 int mend_each(struct tree *t, enum key_kind kind, int (*fn)(struct tree *t, struct seen *seen))
 {
     const char first[] = {(char)kind};
@@ -144,7 +139,7 @@ int mend_each(struct tree *t, enum key_kind kind, int (*fn)(struct tree *t, stru
     for (iter_seek(it, slice_of(first, 1)); rc == 0 && it->valid && it->key.data[0] == (char)kind;
          iter_next(it)) {
         struct seen seen;
-        if (!see(it, &seen))
+        if (mend_see(it->key, it->value, &seen))
             continue;
         rc = fn(t, &seen);
         if (rc == 0)
@@ -176,7 +171,7 @@ static void tell_gone(struct tree *t, const struct seen *seen)
     struct buf value = BUF_INIT, text = BUF_INIT;
     entry_encode_reference(seen->ino, seen->i.mode, &value);
     record_to_text(key_slice(&key), buf_slice(&value), &text);
-    fs_log(t->fs, "repair: a name of an inode that is lost is gone: %.*s", (int)text.len,
+    fs_log(t->fs, "repair: a name of what is lost, or is no file, is gone: %.*s", (int)text.len,
            text.data);
     buf_free(&value);
     buf_free(&text);
@@ -196,49 +191,85 @@ static int drop_bad_name(struct tree *t, struct seen *seen)
     return 0;
 }
 
+/* ---- blocks that are stored twice */
+
+/* The record of its own stays, as for who reads the block alone. */
+static int take_out_of_chunk(struct tree *t, uint64_t ino, uint64_t at)
+{
+    struct chunk *chunk;
+    uint64_t start = chunk_start(at);
+    int rc = change_chunk(&t->c, ino, start, &chunk);
+    if (rc)
+        return rc;
+    chunk->map &= (uint16_t)~chunk_bits(start, at, at + 1);
+    fs_log(t->fs, "repair: inode %llu: the block at %llu was there twice; one is gone",
+           (unsigned long long)ino, (unsigned long long)at);
+    return 0;
+}
+
+/* (Those of one chunk lie one behind the other, and go in one change.) */
+static int mend_twice(struct tree *t)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < t->twice_count; i++) {
+        const struct place_owner *now = &t->twice[i], *before = i > 0 ? now - 1 : now;
+        if (now->ino != before->ino || chunk_start(now->offset) != chunk_start(before->offset))
+            rc = change_next(&t->c);
+        if (rc == 0)
+            rc = take_out_of_chunk(t, now->ino, now->offset);
+    }
+    return rc ? rc : change_next(&t->c);
+}
+
 /* ---- counts */
 
-/* Data behind the file's end would be in the way of what is written there: it is cut as after a
- * truncation (garbage.c). */
-static int cut_behind_end(struct tree *t, const struct sums *s, struct inode *i)
+/* Data behind the file's end: the inode that is left is an old one, or the data is. To cut it could
+ * not be undone, so the file is as long as that. */
+static void reach_to_the_end(struct tree *t, const struct sums *s, struct inode *i)
 {
-    uint64_t end = data_end(i->size), last = end - FS_BLOCK, count;
-    int rc = extents_count(t->fs, s->ino, 0, end, &count);
-    i->blocks = count * (FS_BLOCK / 512);
-    if (s->end > end || s->chunk_end > end) {
-        i->flags |= INODE_CUTTING;
-        change_put_garbage(&t->c, s->ino, end, false);
-    }
-    if (rc || i->size % FS_BLOCK == 0)
-        return rc;
-    struct fs_key key = key_extent(s->ino, last);
-    struct buf value = BUF_INIT;
-    size_t most = 1 + (size_t)(i->size - last);
-    rc = store_get(t->fs->store, NULL, key_slice(&key), &value);
-    if (rc == 0 && value.len > most)
-        change_put(&t->c, key, slice_of(value.data, most));
-    buf_free(&value);
-    return rc == -ENOENT ? 0 : rc;
+    uint64_t end = s->end > s->chunk_end ? s->end : s->chunk_end;
+    if (end <= i->size)
+        return;
+    fs_log(t->fs, "repair: inode %llu was shorter than its data: %llu bytes now, before %llu",
+           (unsigned long long)s->ino, (unsigned long long)end, (unsigned long long)i->size);
+    i->size = end;
+}
+
+/* Of a file without holes blocks may be lost: who cuts or removes it shall look which are there. It
+ * counts as whole all the same (what goes is taken off by arithmetic). */
+static void count_blocks(const struct sums *s, struct inode *i)
+{
+    bool sparse = i->flags & INODE_SPARSE;
+    uint64_t all = data_end(i->size) / FS_BLOCK;
+    if (s->chunks || (!sparse && s->extents < all))
+        i->flags |= INODE_HAS_CHUNKS;
+    i->blocks = (sparse ? s->extents : all) * (FS_BLOCK / 512);
+}
+
+/* Nothing can come of data that is not a file's. */
+static int drop_data(struct tree *t, const struct sums *s)
+{
+    fs_log(t->fs, "repair: inode %llu, which is no file, had data: it is gone",
+           (unsigned long long)s->ino);
+    return garbage_cut(t->fs, s->ino, 0, CUT_BY_LOOKING);
 }
 
 static int count_data(struct tree *t, const struct sums *s, struct inode *i)
 {
     if (!S_ISREG(i->mode))
-        return s->extents > 0 ? garbage_cut(t->fs, s->ino, 0, CUT_BY_LOOKING) : 0;
-    if (s->chunks)
-        i->flags |= INODE_HAS_CHUNKS;
-    if (i->flags & INODE_CUTTING)
+        return s->extents > 0 ? drop_data(t, s) : 0;
+    if (i->flags & INODE_CUTTING && s->cut) /* what is under way goes on */
         return 0;
-    if (s->end > i->size || s->chunk_end > data_end(i->size))
-        return cut_behind_end(t, s, i);
-    i->blocks = s->extents * (FS_BLOCK / 512);
+    i->flags &= ~(uint32_t)INODE_CUTTING;
+    reach_to_the_end(t, s, i);
+    count_blocks(s, i);
     return 0;
 }
 
 static bool is_same(const struct inode *a, const struct inode *b)
 {
     return a->nlink == b->nlink && a->entries == b->entries && a->parent == b->parent &&
-           a->blocks == b->blocks && a->flags == b->flags;
+           a->size == b->size && a->blocks == b->blocks && a->flags == b->flags;
 }
 
 /* An inode whose entry has it may have further names: then it goes under `I`. */
@@ -246,7 +277,7 @@ static int count_inode(struct tree *t, struct seen *seen)
 {
     if (seen->kind != ENTRY_INODE)
         return 0;
-    const struct sums *s = sums_find(&t->sums, seen->ino);
+    struct sums *s = sums_find(&t->sums, seen->ino);
     struct inode next = seen->i;
     bool moves = s->embedded && s->references > 0;
     if (S_ISDIR(next.mode)) {
@@ -263,8 +294,11 @@ static int count_inode(struct tree *t, struct seen *seen)
         return rc;
     struct node_home home = {s->embedded && !moves, seen->dir, seen->name};
     change_put_inode_at(&t->c, s->ino, &next, home);
-    if (moves)
+    if (moves) { /* (it may come by once more, under `I`) */
         change_put_reference(&t->c, seen->dir, seen->name, s->ino, next.mode);
+        s->embedded = false;
+        s->references++;
+    }
     return 0;
 }
 
@@ -276,6 +310,8 @@ static int drop_attributes(struct tree *t)
     for (const struct sums *s; rc == 0 && (s = sums_next(&t->sums, &i));) {
         if (s->there || s->garbage || s->attrs == 0)
             continue;
+        fs_log(t->fs, "repair: attributes of inode %llu, which is lost, are gone",
+               (unsigned long long)s->ino);
         change_put_garbage(&t->c, s->ino, 0, true);
         rc = change_next_if_full(&t->c);
     }
@@ -295,6 +331,8 @@ static int mend(struct tree *t)
     int rc = add_up(t);
     if (rc == 0)
         rc = mend_each(t, KEY_INODE, see_root);
+    if (rc == 0)
+        rc = mend_twice(t);
     if (rc == 0)
         rc = mend_each(t, KEY_ENTRY, drop_bad_name);
     if (rc == 0)
@@ -323,5 +361,6 @@ int mend_tree(struct fs *fs)
     int rc = mend(&t);
     change_drop(&t.c);
     sums_free(&t.sums);
+    free(t.twice);
     return rc;
 }

@@ -10,9 +10,14 @@ struct tree {
     struct change c;
     struct sums_table sums; /* what the records say, and what was changed since */
     uint64_t lost_found;    /* 0: not needed yet */
-    uint64_t climbs;        /* mend_lost.c: so often somebody looked for a ring */
-    uid_t uid;              /* the root's, for what is new */
+    char lost_found_name[32];
+    uint64_t climbs; /* mend_lost.c: so often somebody looked for a ring */
+    uid_t uid;       /* the root's, for what is new */
     gid_t gid;
+    struct place_owner block, chunk; /* the last ones that were added up */
+    uint16_t chunk_map;
+    struct place_owner *twice; /* blocks that have a record of their own and are in a chunk */
+    size_t twice_count;
 };
 
 /* An entry or an inode; one under `I` has no directory and no name here. */
@@ -22,6 +27,10 @@ struct seen {
     char name[FS_NAME_MAX + 1];
     struct inode i; /* of a reference only the type */
 };
+
+/* The entry or inode of this record: 0, then inode_free(&seen->i); STORE_ECORRUPT: it is none;
+ * STORE_EFORMAT. mend_damaged.c */
+int mend_see(struct slice key, struct slice value, struct seen *seen);
 
 /* `fn` for each entry (KEY_ENTRY) or inode (KEY_INODE) that is stored now; 1 from it ends that. */
 int mend_each(struct tree *t, enum key_kind kind, int (*fn)(struct tree *t, struct seen *seen));

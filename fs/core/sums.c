@@ -1,6 +1,7 @@
 /* See sums.h. */
 #include "sums.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "../../store/base/buf.h"
@@ -27,6 +28,7 @@ static void grow(struct sums_table *t)
 
 struct sums *sums_of(struct sums_table *t, uint64_t ino)
 {
+    assert(ino != 0);
     if (4 * t->used >= 3 * t->room)
         grow(t);
     struct sums *s = place(t->at, t->room, ino);

@@ -12,6 +12,7 @@ struct sums {
     uint64_t ino; /* 0: an empty place in the table */
     mode_t type;
     bool there, embedded, garbage, cutting, sparse, has_attrs, has_chunks, chunks;
+    bool cut;       /* mend_tree.c: a garbage record says that data behind the end is to go */
     bool way;       /* mend_tree.c: it leads to the root, */
     uint64_t climb; /* ... and who came by last */
     uint32_t nlink, references, subdirs;
@@ -28,7 +29,7 @@ struct sums_table {
     size_t room, used;
 };
 
-/* The inode's, a new one if need be. Holds until the next call. */
+/* The inode's, a new one if need be. Holds until the next call. Requires: ino is not 0. */
 struct sums *sums_of(struct sums_table *t, uint64_t ino);
 /* The same, or NULL. */
 struct sums *sums_find(const struct sums_table *t, uint64_t ino);

@@ -4,8 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../store/tests/env_sim.h"
 #include "../../store/tests/run_suite.h"
 #include "../core/fs.h"
+#include "../format/chunk_format.h"
+#include "../format/garbage_format.h"
 #include "../format/inode_format.h"
 #include "check_store.h"
 #include "mend_fixture.h"
@@ -192,6 +195,26 @@ START_TEST(an_inode_in_an_entry_that_has_other_names_is_one_with_links)
 }
 END_TEST
 
+/* More than fit into a batch: what was moved is not moved once more. */
+START_TEST(many_inodes_move_out_of_their_entries_once)
+{
+    char name[32], other[32];
+    for (int i = 0; i < 700; i++) {
+        snprintf(name, sizeof name, "f%d", i);
+        snprintf(other, sizeof other, "g%d", i);
+        uint64_t f = make_file(FS_ROOT, name);
+        struct buf embedded = record_of(key_named(KEY_ENTRY, FS_ROOT, name));
+        link_to(f, FS_ROOT, other);
+        put_back(key_named(KEY_ENTRY, FS_ROOT, name), buf_slice(&embedded));
+        buf_free(&embedded);
+        lose(key_of(KEY_INODE, f));
+    }
+    kill_and_repair();
+    ck_assert_int_eq(count_records(KEY_ENTRY, 0), 1400);
+    ck_assert_int_eq(stat_of(find(FS_ROOT, "g699")).st_nlink, 2);
+}
+END_TEST
+
 START_TEST(lost_names_count_no_more)
 {
     uint64_t d = make_dir(FS_ROOT, "d");
@@ -204,38 +227,173 @@ START_TEST(lost_names_count_no_more)
 }
 END_TEST
 
-/* A file was larger once: what is back of that is not seen again. */
-START_TEST(old_data_behind_the_end_is_cut)
+/* The newest inode is lost, and an older one is back: its data is all there. */
+START_TEST(a_file_is_as_long_as_its_data)
+{
+    static const size_t sizes[] = {3000, FS_BLOCK + 1, 3 * FS_BLOCK, 65536, 200000};
+    static char p[200000], got[200000];
+    for (size_t i = 0; i < sizeof p; i++)
+        p[i] = (char)(i % 251 + 1);
+    for (size_t n = 0; n < sizeof sizes / sizeof *sizes; n++) {
+        uint64_t f = make_file(FS_ROOT, "f");
+        write_at(f, 0, p, 100);
+        struct buf old = record_of(key_named(KEY_ENTRY, FS_ROOT, "f"));
+        write_at(f, 0, p, sizes[n]);
+        put_back(key_named(KEY_ENTRY, FS_ROOT, "f"), buf_slice(&old));
+        buf_free(&old);
+        kill_and_repair();
+        fixture_settle();
+        f = find(FS_ROOT, "f");
+        ck_assert_int_eq(fs_read(fs, f, got, sizeof got, 0), (ssize_t)sizes[n]);
+        ck_assert(memcmp(got, p, sizes[n]) == 0);
+        check_store(fs, CHECK_NO_GARBAGE);
+        ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "f"), 0);
+    }
+}
+END_TEST
+
+START_TEST(zeroes_at_the_end_are_data)
 {
     static char p[3 * FS_BLOCK];
-    memset(p, 'o', sizeof p);
+    uint64_t f = make_file(FS_ROOT, "f");
+    memset(p, 'x', 2 * FS_BLOCK);
+    write_at(f, 0, p, sizeof p);
+    lose(key_named(KEY_ENTRY, FS_ROOT, "f"));
+    kill_and_repair();
+    ck_assert_int_gt(stat_of(found(f)).st_size, 2 * FS_BLOCK);
+    check_store(fs, CHECK_NO_GARBAGE);
+}
+END_TEST
+
+/* A truncation is under way: it goes on. That flag alone, of an old inode, takes no data. */
+START_TEST(a_truncation_goes_on_and_an_old_one_does_not)
+{
+    for (int under_way = 0; under_way < 2; under_way++) {
+        uint64_t f = file_with(FS_ROOT, "f", "some text");
+        struct buf value = record_of(key_named(KEY_ENTRY, FS_ROOT, "f"));
+        enum entry_kind kind;
+        struct inode i;
+        ck_assert_int_eq(entry_decode(buf_slice(&value), &f, &kind, &i), 0);
+        i.flags |= INODE_CUTTING;
+        i.size = i.blocks = 0;
+        buf_clear(&value);
+        entry_encode_inode(f, &i, &value);
+        put_back(key_named(KEY_ENTRY, FS_ROOT, "f"), buf_slice(&value));
+        buf_clear(&value);
+        garbage_encode(&(struct garbage_record){false, 0}, &value);
+        if (under_way)
+            put_back(key_of(KEY_GARBAGE, f), buf_slice(&value));
+        buf_free(&value);
+        kill_and_repair();
+        fixture_settle();
+        f = find(FS_ROOT, "f");
+        if (under_way)
+            write_text(f, "new");
+        expect_text(f, under_way ? "new" : "some text");
+        ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "f"), 0);
+    }
+}
+END_TEST
+
+START_TEST(a_lost_file_that_was_being_cut_is_found)
+{
+    uint64_t f = file_with(FS_ROOT, "f", "some text");
+    struct buf value = BUF_INIT;
+    garbage_encode(&(struct garbage_record){false, 8 * FS_BLOCK}, &value);
+    put_back(key_of(KEY_GARBAGE, f), buf_slice(&value));
+    buf_free(&value);
+    lose(key_named(KEY_ENTRY, FS_ROOT, "f"));
+    kill_and_repair();
+    expect_text(found(f), "some text");
+}
+END_TEST
+
+/* The newest record of a chunk is lost, and an older one is back: who reads finds what was written
+ * last, in whatever pieces. */
+START_TEST(a_block_that_is_there_twice_is_the_one_of_its_own)
+{
+    static char p[2 * FS_CHUNK], got[2 * FS_CHUNK];
+    static const uint64_t at[] = {0, 5 * FS_BLOCK, FS_CHUNK, 2 * FS_CHUNK - FS_BLOCK};
+    enum { N = sizeof at / sizeof *at };
+    memset(p, 'c', sizeof p);
     uint64_t f = make_file(FS_ROOT, "f");
     write_at(f, 0, p, sizeof p);
-    struct buf second = record_of(key_extent(f, FS_BLOCK)),
-               third = record_of(key_extent(f, 2 * FS_BLOCK));
-    set_size(f, FS_BLOCK + 100);
-    put_back(key_extent(f, FS_BLOCK), buf_slice(&second));
-    put_back(key_extent(f, 2 * FS_BLOCK), buf_slice(&third));
+    struct buf first = record_of(key_chunk(f, 0)), second = record_of(key_chunk(f, FS_CHUNK));
+    for (int i = 0; i < N; i++) {
+        memset(p + at[i], 'n', FS_BLOCK);
+        write_at(f, at[i], p + at[i], FS_BLOCK);
+    }
+    put_back(key_chunk(f, 0), buf_slice(&first));
+    put_back(key_chunk(f, FS_CHUNK), buf_slice(&second));
+    buf_free(&first);
     buf_free(&second);
-    buf_free(&third);
     kill_and_repair();
-    fixture_settle();
     f = find(FS_ROOT, "f");
-    ck_assert_int_eq(stat_of(f).st_size, FS_BLOCK + 100);
-    ck_assert_int_eq(stat_of(f).st_blocks, 2 * FS_BLOCK / 512);
-    set_size(f, sizeof p);
-    ck_assert_int_eq(fs_read(fs, f, p, sizeof p, 0), sizeof p);
-    for (size_t i = 0; i < sizeof p; i++)
-        ck_assert_int_eq(p[i], i < FS_BLOCK + 100 ? 'o' : 0);
+    ck_assert_int_eq(fs_read(fs, f, got, sizeof got, 0), sizeof got);
+    ck_assert(memcmp(got, p, sizeof got) == 0);
+    ck_assert_int_eq(stat_of(f).st_blocks, sizeof p / 512);
+    check_store(fs, CHECK_NO_GARBAGE);
+}
+END_TEST
+
+/* Of a file blocks are lost: what is done with it all the same leaves nothing wrong behind. */
+START_TEST(a_file_with_lost_blocks_can_be_cut_written_and_removed)
+{
+    static char p[10 * FS_BLOCK];
+    memset(p, 'x', sizeof p);
+    uint64_t f = make_file(FS_ROOT, "f"), g = make_file(FS_ROOT, "g");
+    write_at(f, 0, p, sizeof p);
+    write_at(g, 0, p, FS_BLOCK);
+    for (uint64_t at = 0; at < 10 * FS_BLOCK; at += 2 * FS_BLOCK)
+        lose(key_extent(f, at));
+    lose(key_extent(g, 0));
+    kill_and_repair();
+    f = find(FS_ROOT, "f");
+    g = find(FS_ROOT, "g");
+    ck_assert_int_eq(fs_read(fs, f, p, sizeof p, 0), -EIO);
+    set_size(f, FS_BLOCK);
+    ck_assert_int_le(stat_of(f).st_blocks, 10 * FS_BLOCK / 512);
+    write_at(g, 0, p, FS_BLOCK);
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "f"), 0);
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "g"), 0);
+    fixture_reopen();
+    fixture_settle();
+    ck_assert_int_eq(count_records(KEY_EXTENT, 0), 0);
+}
+END_TEST
+
+/* Of a file with a hole of a terabyte: nobody writes a delete for each block that might be there.
+ */
+START_TEST(a_large_hole_of_a_found_file_costs_nothing)
+{
+    uint64_t f = make_file(FS_ROOT, "f");
+    write_at(f, 0, "x", 1);
+    write_at(f, (uint64_t)1 << 40, "y", 1);
+    lose(key_named(KEY_ENTRY, FS_ROOT, "f"));
+    kill_and_repair();
+    char name[32];
+    snprintf(name, sizeof name, "#%llu", (unsigned long long)f);
+    ck_assert_int_eq(fs_unlink(fs, lost_found(), name), 0);
+    fixture_reopen();
+    fixture_settle();
+    ck_assert_int_eq(count_records(KEY_EXTENT, 0), 0);
 }
 END_TEST
 
 START_TEST(data_of_what_is_no_file_goes)
 {
+    static char p[FS_CHUNK];
+    memset(p, 'x', sizeof p);
     uint64_t d = make_dir(FS_ROOT, "d"), f = file_with(FS_ROOT, "f", "x");
-    struct buf block = record_of(key_extent(f, 0));
-    put_back(key_extent(d, 0), buf_slice(&block));
+    uint64_t large = make_file(FS_ROOT, "large");
+    write_at(large, 0, p, sizeof p);
+    struct buf block = record_of(key_extent(f, 0)), chunk = record_of(key_chunk(large, 0));
+    put_back(key_extent(d, FS_CHUNK), buf_slice(&block));
+    put_back(key_chunk(d, 0), buf_slice(&chunk));
+    lose(key_chunk(large, 0));
+    lose(key_named(KEY_ENTRY, FS_ROOT, "large"));
     buf_free(&block);
+    buf_free(&chunk);
     kill_and_repair();
     ck_assert_int_eq(count_records(KEY_EXTENT, d), 0);
     expect_text(find(FS_ROOT, "f"), "x");
@@ -264,6 +422,41 @@ START_TEST(what_is_called_lost_and_found_is_left_alone)
     snprintf(name, sizeof name, "#%llu.2", (unsigned long long)g);
     expect_text(find(find(FS_ROOT, "lost+found.2"), name), "2");
     ck_assert(!exists(FS_ROOT, "lost+found.3"));
+}
+END_TEST
+
+/* ---- records that are none */
+
+START_TEST(a_damaged_record_is_as_good_as_lost)
+{
+    uint64_t d = make_dir(FS_ROOT, "d"), f = file_with(d, "f", "text"), g = make_file(d, "g");
+    link_to(g, FS_ROOT, "h");
+    put_back(key_named(KEY_ENTRY, FS_ROOT, "d"), slice_str("\1"));
+    put_back(key_of(KEY_INODE, FS_ROOT), slice_str("\1"));
+    put_back(key_named(KEY_ENTRY, 0, "of no folder"), slice_str("\2\1\1"));
+    kill_and_repair();
+    ck_assert_int_eq(stat_of(found(d)).st_mode, S_IFDIR | 0700);
+    expect_text(find(d, "f"), "text");
+    ck_assert_uint_eq(find(d, "f"), f);
+    ck_assert_uint_eq(find(FS_ROOT, "h"), g);
+}
+END_TEST
+
+START_TEST(what_is_of_a_newer_format_is_left_alone)
+{
+    file_with(FS_ROOT, "f", "text");
+    struct buf value = record_of(key_named(KEY_ENTRY, FS_ROOT, "f"));
+    buf_append(&value, "new", 3);
+    put_back(key_named(KEY_ENTRY, FS_ROOT, "f"), buf_slice(&value));
+    ck_assert_int_eq(store_delete(fs_store(fs), slice_str("S"), true), 0); /* to be mended */
+    fixture_close();
+    fixture_options.store.repair = true;
+    ck_assert_int_eq(fs_open("/fs", &fixture_options, &fs), STORE_EFORMAT);
+    fixture_options.store.repair = false;
+    ck_assert_int_eq(fs_open("/fs", &fixture_options, &fs), STORE_EFORMAT); /* (not mended yet) */
+    buf_free(&value);
+    env_sim_free(disk);
+    fixture_setup();
 }
 END_TEST
 
@@ -450,7 +643,16 @@ int main(void)
     tcase_add_test(tc, an_old_link_that_is_back_takes_nothing_with_it);
     tcase_add_test(tc, an_inode_in_an_entry_that_has_other_names_is_one_with_links);
     tcase_add_test(tc, lost_names_count_no_more);
-    tcase_add_test(tc, old_data_behind_the_end_is_cut);
+    tcase_add_test(tc, many_inodes_move_out_of_their_entries_once);
+    tcase_add_test(tc, a_file_is_as_long_as_its_data);
+    tcase_add_test(tc, zeroes_at_the_end_are_data);
+    tcase_add_test(tc, a_truncation_goes_on_and_an_old_one_does_not);
+    tcase_add_test(tc, a_lost_file_that_was_being_cut_is_found);
+    tcase_add_test(tc, a_block_that_is_there_twice_is_the_one_of_its_own);
+    tcase_add_test(tc, a_file_with_lost_blocks_can_be_cut_written_and_removed);
+    tcase_add_test(tc, a_damaged_record_is_as_good_as_lost);
+    tcase_add_test(tc, what_is_of_a_newer_format_is_left_alone);
+    tcase_add_test(tc, a_large_hole_of_a_found_file_costs_nothing);
     tcase_add_test(tc, data_of_what_is_no_file_goes);
     tcase_add_test(tc, what_is_called_lost_and_found_is_left_alone);
     tcase_add_test(tc, a_whole_tree_stays_as_it_is);
