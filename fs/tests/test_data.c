@@ -232,13 +232,17 @@ END_TEST
 
 START_TEST(pieces_that_are_synced_or_not_in_order_stay_blocks)
 {
-    uint64_t f = make_file(FS_ROOT, "f"), g = make_file(FS_ROOT, "g");
+    uint64_t f = make_file(FS_ROOT, "f"), g = make_file(FS_ROOT, "g"), h = make_file(FS_ROOT, "h");
     for (uint64_t off = 0; off < 65536; off += 4096) {
+        if (off == 61440)
+            ck_assert_int_eq(fs_sync_inode(fs, h), 0);
         write_fill(f, off, 4096, 's');
         write_fill(g, 61440 - off, 4096, 'g');
+        write_fill(h, off, 4096, 'h');
         if (off == 32768)
             ck_assert_int_eq(fs_sync_inode(fs, f), 0);
     }
+    ck_assert_int_eq(count_records('E', h), 16);
     ck_assert_int_eq(count_records('E', f), 16);
     ck_assert_int_eq(count_records('E', g), 16);
     write_stream(f, 65536, 131072, 4096); /* what comes behind the sync is not synced */

@@ -1,50 +1,9 @@
 #!/bin/bash
 # Do the tests of the commit path, of a full disk, of the next log, of where tables go and of bytes beside the store see it when a rule of theirs is removed? A copy of
 # the sources, one rule removed at a time: the test has to fail.
-set -u
-[ -n "${SHORT:-}" ] && { echo "skipped: builds of its own, which make test runs"; exit 77; }
-root=$(cd "$(dirname "$0")/../.." && pwd)
-work=$(mktemp -d "${TMPDIR:-/tmp}/skeinfs-mutants.XXXXXX") || exit 1
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM HUP
-cp -r "$root/Makefile" "$root/store" "$root/fs" "$root/.ci" "$work" && mkdir "$work/mount-tests"
-cd "$work" || exit 1
-survivors=0
+. "$(dirname "$0")/mutants.sh"
 
-test=test_queue
-build() { make -s BUILD=b OPT=-O0 SANITIZE= b/store/tests/$test >build.log 2>&1; }
-
-# removed NAME FILE SED-EXPRESSION. What hangs was seen.
-removed() {
-    cp "$2" original
-    sed -i "$3" "$2"
-    if cmp -s original "$2"; then
-        echo "not ok $1: nothing was removed; the expression no longer fits the source"
-        survivors=1
-    elif ! build; then
-        echo "not ok $1: does not build"
-        tail -5 build.log
-        survivors=1
-    elif CK_TIMEOUT_MULTIPLIER=0.25 timeout 60 b/store/tests/$test >test.log 2>&1; then
-        echo "not ok $1: $test does not see it"
-        survivors=1
-    else
-        echo "ok $1: seen"
-    fi
-    cp original "$2"
-}
-
-# as_they_are TEST: it has to pass before anything is removed.
-as_they_are() {
-    test=$1
-    if ! build || ! b/store/tests/$test >test.log 2>&1; then
-        echo "not ok the sources as they are"
-        tail -20 build.log test.log
-        exit 1
-    fi
-}
-
-as_they_are test_queue
+as_they_are store/tests/test_queue
 removed "a sync writer never rides in a non-sync group" store/commit/queue.c \
     's/if (w->sync && !leader->sync)/if (!w)/'
 removed "a small leader's group stays small" store/commit/queue.c 's/bytes + QUEUE_SMALL_WRITE :/QUEUE_MAX_GROUP :/'
@@ -57,7 +16,7 @@ removed "a failed sync is told" store/commit/sync.c 's/store_set_error(s, rc, "l
 removed "each record has its own number" store/commit/batch.c \
     's/memtable_add(i->mem, i->sequence++, KEY_PUT/memtable_add(i->mem, i->sequence, KEY_PUT/'
 
-as_they_are test_full_disk
+as_they_are store/tests/test_full_disk
 removed "a record without space is cut off the log" store/commit/queue.c 's/int rc = log_undo(&s->log->writer);/int rc = 0;/'
 removed "a record that cannot be cut off ends all writing" store/commit/queue.c 's/        if (undone)$/        if (!s)/'
 removed "a failed sync is no want of space" store/commit/sync.c 's/store_set_error(s, rc, "log sync");/rc = 0;/'
@@ -68,28 +27,28 @@ removed "what is marked reclaim may put" store/commit/queue.c 's/w->batch->puts 
 
 removed "a memtable is small on a small disk" store/db/space.c 's/#define DISK_MEMTABLES 32/#define DISK_MEMTABLES 1/'
 
-as_they_are test_taken_back
+as_they_are store/tests/test_taken_back
 removed "a record that was taken back is gone from the log's disk" store/commit/queue.c \
     's/return s->log->taken_back_synced < s->log->taken_back ? sync_now(s) : 0;/return 0;/'
 removed "and from the MANIFEST's" store/version/manifest.c 's/ && env_sync(s->env, s->manifest) == 0;/;/'
 
-as_they_are test_full_disk_background
+as_they_are store/tests/test_full_disk_background
 removed "a flush is tried again" store/compact/background.c 's/return again ? NEXT_TRY : LATER_TRY;/return ENDED;/'
 removed "a MANIFEST record without space is no broken MANIFEST" store/version/manifest.c \
     's/space_lacks(rc) && log_undo(&s->manifest_log) == 0/!s/'
 removed "a flush that began earlier does not count as the one that was asked for" store/commit/room.c \
     's/s->flushes_ended <= begun/s->flushes_ended < begun/'
 
-as_they_are test_spare_log
+as_they_are store/tests/test_spare_log
 removed "the next log is made ahead" store/compact/background.c 's/live_log_prepare(s);//'
 removed "its entry needs no sync of its own" store/compact/flush.c 's/spare->entry_synced = true;/spare->mark = 0;/'
 
-as_they_are test_place
+as_they_are store/tests/test_place
 removed "a flushed table stays above older ones of its keys" store/compact/place.c 's/return bytes_met(s, level, smallest, largest) == 0 &&/return/'
 removed "it goes below none of level 0" store/compact/place.c 's/if (bytes_met(s, 0, smallest, largest) > 0)/if (!s)/'
 removed "it keeps out of a compaction's way" store/compact/place.c 's/           !is_written_to(s, level, smallest, largest);/           level > 0;/'
 
-as_they_are test_beside
+as_they_are store/tests/test_beside
 removed "a sync round syncs what is beside" store/commit/sync.c 's/int rc = beside_sync(s);/int rc = 0;/'
 removed "a flush syncs what is beside" store/compact/flush.c 's/int rc = beside_sync(s);/int rc = 0;/'
 removed "recovery syncs what is beside" store/db/recover.c 's/int rc = beside_sync_in_open(s);/int rc = 0;/'
@@ -105,7 +64,7 @@ removed "only a refusal cuts" store/db/recover.c 's/if (rc != STORE_ECORRUPT)/if
 removed "a flush moves the flushed sequence" store/compact/flush.c 's/atomic_store_explicit(&s->flushed_sequence.*;//'
 removed "so does an open" store/db/recover.c 's/atomic_store(&s->flushed_sequence.*;//'
 
-as_they_are test_crash_beside
+as_they_are store/tests/test_crash_beside
 removed "a sync round syncs what is beside" store/commit/sync.c 's/int rc = beside_sync(s);/int rc = 0;/'
 removed "a flush syncs what is beside" store/compact/flush.c 's/int rc = beside_sync(s);/int rc = 0;/'
 removed "recovery syncs what is beside" store/db/recover.c 's/int rc = beside_sync_in_open(s);/int rc = 0;/'
