@@ -29,7 +29,7 @@ static int reserve(struct fs *fs)
 int super_require(struct fs *fs, uint64_t feature)
 {
     int rc = 0;
-    pthread_mutex_lock(&fs->ino_mu);
+    lock_waiting(&fs->ino_mu);
     struct super next = fs->super;
     next.incompatible |= feature;
     if (next.incompatible != fs->super.incompatible)
@@ -41,7 +41,7 @@ int super_require(struct fs *fs, uint64_t feature)
 int ino_allocate(struct fs *fs, uint64_t *ino)
 {
     int rc = 0;
-    pthread_mutex_lock(&fs->ino_mu);
+    lock_waiting(&fs->ino_mu);
     if (fs->ino_next == fs->super.next_ino)
         rc = reserve(fs);
     if (rc == 0)

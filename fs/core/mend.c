@@ -242,35 +242,59 @@ static int get(struct fs *fs, struct fs_key key, struct buf *value, bool *there)
     return rc == -ENOENT ? 0 : rc;
 }
 
-static int mend_super_with(struct fs *fs, uint64_t number, const struct inode *root)
+/* The superblock; one that is cut short is as good as lost. */
+static int read_super(struct fs *fs, struct super *s, bool *there)
 {
-    struct store_batch b = STORE_BATCH_INIT;
+    struct buf value = BUF_INIT;
+    int rc = get(fs, key_super(), &value, there);
+    if (rc == 0 && *there) {
+        rc = super_decode(s, buf_slice(&value));
+        *there = rc == 0;
+    }
+    buf_free(&value);
+    return rc == STORE_ECORRUPT ? 0 : rc;
+}
+
+static int put_super_and_root(struct fs *fs, struct store_batch *b, uint64_t number,
+                              const struct inode *root)
+{
     struct buf value = BUF_INIT;
     struct fs_key key = key_super();
     struct super s;
-    bool there, root_there = true;
-    int rc = get(fs, key, &value, &there);
-    if (rc == 0 && !there && number == 0) { /* nothing is: a new filesystem */
-        buf_free(&value);
-        return 0;
-    }
+    bool there, root_there;
+    int rc = read_super(fs, &s, &there);
     if (rc == 0 && !there) {
-        rc = put_new_super(&b, number + 1, SUPER_SEGMENTS);
-    } else if (rc == 0 && (rc = super_decode(&s, buf_slice(&value))) == 0 && s.next_ino <= number) {
+        rc = put_new_super(b, number + 1, SUPER_SEGMENTS);
+    } else if (rc == 0 && s.next_ino <= number) {
         s.next_ino = number + 1;
-        buf_clear(&value);
         super_encode(&s, &value);
-        store_batch_put(&b, key_slice(&key), buf_slice(&value));
+        store_batch_put(b, key_slice(&key), buf_slice(&value));
     }
     if (rc == 0)
         rc = get(fs, key_of(KEY_INODE, FS_ROOT), &value, &root_there);
     if (rc == 0 && !root_there)
-        put_new_root(&b, root);
-    if (rc == 0 && store_batch_count(&b) > 0)
-        rc = store_write(fs->store, &b, true);
-    store_batch_free(&b);
+        put_new_root(b, root);
     buf_free(&value);
     return rc;
+}
+
+/* Also on a full disk. */
+static int write_mended(struct fs *fs, const struct store_batch *b)
+{
+    struct store_writer w = {.batch = b, .sync = true, .reclaim = true};
+    if (store_batch_count(b) == 0)
+        return 0;
+    store_enqueue(fs->store, &w);
+    return store_wait(fs->store, &w);
+}
+
+static bool is_empty(struct fs *fs)
+{
+    struct iter *it = store_iter(fs->store, NULL);
+    iter_first(it);
+    bool yes = !it->valid && it->status == 0;
+    iter_destroy(it);
+    return yes;
 }
 
 int mend_super(struct fs *fs)
@@ -279,7 +303,7 @@ int mend_super(struct fs *fs)
     uint64_t number = 0;
     struct inode root;
     int rc = 0;
-    if (!mend_is_announced(fs))
+    if (!mend_is_announced(fs) || is_empty(fs)) /* (a new filesystem) */
         return 0;
     rc = mend_damaged(fs);
     if (rc == 0)
@@ -288,5 +312,11 @@ int mend_super(struct fs *fs)
         rc = highest_in_keys(fs, kinds[i], 9, &number);
     if (rc == 0)
         rc = read_entries(fs, &number, &root);
-    return rc ? rc : mend_super_with(fs, number, &root);
+    struct store_batch b = STORE_BATCH_INIT;
+    if (rc == 0)
+        rc = put_super_and_root(fs, &b, number, &root);
+    if (rc == 0)
+        rc = write_mended(fs, &b);
+    store_batch_free(&b);
+    return rc;
 }

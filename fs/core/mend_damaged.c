@@ -1,64 +1,127 @@
 /* After a repair: records whose checksum is right and whose content is none.
  *
  * Memory may have failed before they were written. Who takes them for absent would make what they
- * name a second time, beside them; so they go, before anything else is looked at. A format that is
- * not known here is no damage: then nothing is changed at all. */
+ * name a second time, beside them; so they go, before anything else is looked at: what they had is
+ * found as if they were lost. A format that is not known here is no damage, and then nothing is
+ * changed at all. Which formats there may be the superblock says; where it is lost, a record of
+ * another one is taken for such. */
 #include "mend_tree.h"
 
+#include "../format/garbage_format.h"
 #include "../format/record_text.h"
+#include "../format/segment_format.h"
+#include "../format/super_format.h"
+
+#define MOST_NUMBER (UINT64_MAX / 2) /* of inodes and segments: there is always a next one */
+
+static uint64_t number_of(struct slice key)
+{
+    uint64_t number = key.len >= 9 ? get_be64(key.data + 1) : 0;
+    return number <= MOST_NUMBER ? number : 0;
+}
+
+/* A name that no call can make. */
+static bool is_bad_name(const char *name, size_t len)
+{
+    return len == 0 || len > FS_NAME_MAX || memchr(name, 0, len) || memchr(name, '/', len) ||
+           (len <= 2 && memcmp(name, "..", len) == 0);
+}
 
 static int see_entry(struct slice key, struct slice value, struct seen *seen)
 {
-    size_t len = key.len - 9;
-    if (key.len <= 9 || len > FS_NAME_MAX || memchr(key.data + 9, 0, len))
+    if (is_bad_name(key.data + 9, key.len - 9))
         return STORE_ECORRUPT;
-    seen->dir = get_be64(key.data + 1);
-    memcpy(seen->name, key.data + 9, len);
-    seen->name[len] = 0;
+    seen->dir = seen->ino;
+    memcpy(seen->name, key.data + 9, key.len - 9);
+    seen->name[key.len - 9] = 0;
     return entry_decode(value, &seen->ino, &seen->kind, &seen->i);
+}
+
+static bool is_kind_of_file(mode_t mode)
+{
+    return S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode) || S_ISCHR(mode) || S_ISBLK(mode) ||
+           S_ISFIFO(mode) || S_ISSOCK(mode);
+}
+
+/* The root is in no entry. */
+static bool makes_sense(const struct seen *seen)
+{
+    return seen->ino > 0 && seen->ino <= MOST_NUMBER && (seen->dir == 0 || seen->ino != FS_ROOT) &&
+           is_kind_of_file(seen->i.mode) && seen->i.size <= (uint64_t)FS_MAX_SIZE;
 }
 
 int mend_see(struct slice key, struct slice value, struct seen *seen)
 {
-    seen->ino = seen->dir = 0;
+    seen->ino = number_of(key);
+    seen->dir = 0;
     seen->name[0] = 0;
     seen->kind = ENTRY_INODE;
-    if (key.len < 9 || get_be64(key.data + 1) == 0 || get_be64(key.data + 1) == UINT64_MAX)
+    if (seen->ino == 0 || (key.data[0] == KEY_INODE && key.len != 9))
         return STORE_ECORRUPT;
-    if (key.data[0] == KEY_ENTRY) {
-        int rc = see_entry(key, value, seen);
-        if (rc == 0 && (seen->ino == 0 || seen->ino == UINT64_MAX)) {
-            inode_free(&seen->i);
-            rc = STORE_ECORRUPT;
-        }
+    int rc = key.data[0] == KEY_ENTRY ? see_entry(key, value, seen) : inode_decode(&seen->i, value);
+    if (rc || makes_sense(seen))
         return rc;
-    }
-    seen->ino = get_be64(key.data + 1);
-    return key.len == 9 ? inode_decode(&seen->i, value) : STORE_ECORRUPT;
+    inode_free(&seen->i);
+    return STORE_ECORRUPT;
 }
 
-static int look_at_extent(struct slice key, struct slice value)
-{
-    struct chunk c;
-    if (key.len != 17 || get_be64(key.data + 1) == 0)
-        return STORE_ECORRUPT;
-    uint64_t number = get_be64(key.data + 9);
-    if (number % FS_BLOCK == 0)
-        return value.len >= 1 && value.len <= 1 + FS_BLOCK && value.data[0] == EXTENT_INLINE
-                   ? 0
-                   : STORE_ECORRUPT;
-    return number % FS_CHUNK == 1 ? chunk_decode(&c, value) : STORE_ECORRUPT;
-}
-
-static int look_at(struct slice key, struct slice value)
+static int look_at_inode(struct slice key, struct slice value)
 {
     struct seen seen;
-    if (key.data[0] == KEY_EXTENT)
-        return look_at_extent(key, value);
     int rc = mend_see(key, value, &seen);
     if (rc == 0)
         inode_free(&seen.i);
     return rc;
+}
+
+static bool is_place(uint64_t offset)
+{
+    return offset >= SEGMENT_HEADER && (offset - SEGMENT_HEADER) % FS_CHUNK == 0;
+}
+
+static int look_at_extent(struct slice key, struct slice value)
+{
+    uint64_t at = key.len == 17 ? get_be64(key.data + 9) : 0;
+    bool whole = at % FS_BLOCK == 0;
+    struct chunk c;
+    if (key.len != 17 || number_of(key) == 0 || at > (uint64_t)FS_MAX_SIZE - FS_CHUNK ||
+        (!whole && at % FS_CHUNK != 1) || value.len < 1)
+        return STORE_ECORRUPT;
+    if (value.data[0] != EXTENT_INLINE && value.data[0] != EXTENT_CHUNK)
+        return STORE_EFORMAT;
+    if (whole)
+        return value.data[0] == EXTENT_INLINE && value.len <= 1 + FS_BLOCK ? 0 : STORE_ECORRUPT;
+    int rc = chunk_decode(&c, value);
+    return rc || (is_place(c.place) && c.segment <= MOST_NUMBER) ? rc : STORE_ECORRUPT;
+}
+
+/* (A mark is a place at 0.) A place beside the grid is nobody's, and holes there would be in the
+ * places of others. */
+static int look_at_place(struct slice key)
+{
+    size_t len = key.data[0] == KEY_PLACE ? 17 : 19;
+    if (key.len != len || number_of(key) == 0)
+        return STORE_ECORRUPT;
+    uint64_t offset = key_place_of(key);
+    return is_place(offset) || (key.data[0] == KEY_PLACE && offset == 0) ? 0 : STORE_ECORRUPT;
+}
+
+static int look_at(struct slice key, struct slice value)
+{
+    struct garbage_record g;
+    switch (key.data[0]) {
+    case KEY_EXTENT:
+        return look_at_extent(key, value);
+    case KEY_PLACE:
+    case KEY_FREED:
+        return look_at_place(key);
+    case KEY_XATTR:
+        return number_of(key) && key.len > 9 ? 0 : STORE_ECORRUPT;
+    case KEY_GARBAGE:
+        return number_of(key) && key.len == 9 ? garbage_decode(&g, value) : STORE_ECORRUPT;
+    default:
+        return look_at_inode(key, value);
+    }
 }
 
 static void drop(struct change *c, struct slice key, struct slice value)
@@ -70,8 +133,22 @@ static void drop(struct change *c, struct slice key, struct slice value)
     buf_free(&text);
 }
 
+/* Is there a superblock that says that all is of a format which is known here? */
+static int is_known_format(struct fs *fs, bool *known)
+{
+    struct buf value = BUF_INIT;
+    struct fs_key key = key_super();
+    struct super super;
+    int rc = store_get(fs->store, NULL, key_slice(&key), &value);
+    if (rc == 0)
+        rc = super_decode(&super, buf_slice(&value));
+    *known = rc == 0;
+    buf_free(&value);
+    return rc == -ENOENT || rc == STORE_ECORRUPT ? 0 : rc;
+}
+
 /* All of them go; or, without `c`, *any says whether there are some. */
-static int each_damaged(struct fs *fs, enum key_kind kind, struct change *c, bool *any)
+static int each_damaged(struct fs *fs, enum key_kind kind, bool known, struct change *c, bool *any)
 {
     const char first[] = {(char)kind};
     struct iter *it = store_scan(fs->store, NULL);
@@ -79,16 +156,21 @@ static int each_damaged(struct fs *fs, enum key_kind kind, struct change *c, boo
     for (iter_seek(it, slice_of(first, 1)); rc == 0 && it->valid && it->key.data[0] == (char)kind;
          iter_next(it)) {
         rc = look_at(it->key, it->value);
-        if (rc != STORE_ECORRUPT)
+        if (rc == 0 || (rc == STORE_EFORMAT && !known))
             continue;
-        rc = 0;
         *any = true;
+        rc = 0;
         if (c) {
             drop(c, it->key, it->value);
             rc = change_next_if_full(c);
         }
     }
-    if (rc == 0)
+    if (rc == STORE_EFORMAT)
+        fail(rc,
+             "%s: the superblock is lost, and a record is of a format that is not known here: "
+             "use a newer skeinfs, or mount it with -o ro",
+             fs->dir);
+    else if (rc == 0)
         rc = it->status;
     iter_destroy(it);
     return rc;
@@ -96,18 +178,19 @@ static int each_damaged(struct fs *fs, enum key_kind kind, struct change *c, boo
 
 int mend_damaged(struct fs *fs)
 {
-    static const enum key_kind kinds[] = {KEY_ENTRY, KEY_INODE, KEY_EXTENT};
+    static const enum key_kind kinds[] = {KEY_ENTRY,   KEY_INODE, KEY_EXTENT, KEY_XATTR,
+                                          KEY_GARBAGE, KEY_PLACE, KEY_FREED};
     enum { KINDS = sizeof kinds / sizeof *kinds };
-    bool any = false;
-    int rc = 0;
+    bool any = false, known;
+    int rc = is_known_format(fs, &known);
     for (int i = 0; rc == 0 && i < KINDS; i++)
-        rc = each_damaged(fs, kinds[i], NULL, &any);
+        rc = each_damaged(fs, kinds[i], known, NULL, &any);
     if (rc || !any)
         return rc;
     struct change c;
     change_begin(&c, fs);
     for (int i = 0; rc == 0 && i < KINDS; i++)
-        rc = each_damaged(fs, kinds[i], &c, &any);
+        rc = each_damaged(fs, kinds[i], known, &c, &any);
     if (rc == 0)
         rc = change_next(&c);
     change_drop(&c);

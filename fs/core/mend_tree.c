@@ -102,6 +102,7 @@ static void take_garbage(struct tree *t, uint64_t ino, struct slice value)
     struct sums *s = sums_of(&t->sums, ino);
     s->garbage = g.gone;
     s->cut = !g.gone;
+    s->cut_from = g.from;
 }
 
 static void take_record(struct tree *t, struct slice key, struct slice value)
@@ -236,17 +237,43 @@ static void reach_to_the_end(struct tree *t, const struct sums *s, struct inode 
 }
 
 /* Of a file without holes blocks may be lost: who cuts or removes it shall look which are there. It
- * counts as whole all the same (what goes is taken off by arithmetic). */
-static void count_blocks(const struct sums *s, struct inode *i)
+ * counts as whole all the same, as for who writes a block of it. */
+static void count_blocks(const struct sums *s, struct inode *i, uint64_t extents)
 {
     bool sparse = i->flags & INODE_SPARSE;
     uint64_t all = data_end(i->size) / FS_BLOCK;
-    if (s->chunks || (!sparse && s->extents < all))
+    if (s->chunks || (!sparse && extents < all))
         i->flags |= INODE_HAS_CHUNKS;
-    i->blocks = (sparse ? s->extents : all) * (FS_BLOCK / 512);
+    i->blocks = (sparse ? extents : all) * (FS_BLOCK / 512);
 }
 
-/* Nothing can come of data that is not a file's. */
+/* What is behind the end of a file goes, as it was under way. */
+static int count_cut(struct tree *t, const struct sums *s, struct inode *i)
+{
+    uint64_t count;
+    int rc = extents_count(t->fs, s->ino, 0, data_end(i->size), &count);
+    if (rc == 0)
+        count_blocks(s, i, count);
+    return rc;
+}
+
+static int count_file(struct tree *t, const struct sums *s, struct inode *i)
+{
+    bool had_chunks = i->flags & INODE_HAS_CHUNKS;
+    int rc = 0;
+    if (i->flags & INODE_CUTTING && s->cut && s->cut_from >= data_end(i->size)) {
+        rc = count_cut(t, s, i);
+    } else {
+        i->flags &= ~(uint32_t)INODE_CUTTING;
+        reach_to_the_end(t, s, i);
+        count_blocks(s, i, s->extents);
+    }
+    if (rc == 0 && !had_chunks && i->flags & INODE_HAS_CHUNKS)
+        rc = super_require(t->fs, SUPER_SEGMENTS);
+    return rc;
+}
+
+/* Nothing can come of data of a folder or symlink. */
 static int drop_data(struct tree *t, const struct sums *s)
 {
     fs_log(t->fs, "repair: inode %llu, which is no file, had data: it is gone",
@@ -256,20 +283,24 @@ static int drop_data(struct tree *t, const struct sums *s)
 
 static int count_data(struct tree *t, const struct sums *s, struct inode *i)
 {
-    if (!S_ISREG(i->mode))
-        return s->extents > 0 ? drop_data(t, s) : 0;
-    if (i->flags & INODE_CUTTING && s->cut) /* what is under way goes on */
+    bool folder = S_ISDIR(i->mode) || S_ISLNK(i->mode);
+    if (s->extents == 0 && !S_ISREG(i->mode)) {
+        i->blocks = 0;
         return 0;
-    i->flags &= ~(uint32_t)INODE_CUTTING;
-    reach_to_the_end(t, s, i);
-    count_blocks(s, i);
-    return 0;
+    }
+    if (folder) {
+        i->blocks = 0;
+        return drop_data(t, s);
+    }
+    i->mode = (i->mode & ~(mode_t)S_IFMT) | S_IFREG; /* a device has no data: it was a file */
+    return count_file(t, s, i);
 }
 
 static bool is_same(const struct inode *a, const struct inode *b)
 {
     return a->nlink == b->nlink && a->entries == b->entries && a->parent == b->parent &&
-           a->size == b->size && a->blocks == b->blocks && a->flags == b->flags;
+           a->mode == b->mode && a->size == b->size && a->blocks == b->blocks &&
+           a->flags == b->flags;
 }
 
 /* An inode whose entry has it may have further names: then it goes under `I`. */

@@ -1,5 +1,5 @@
 /* What all records together say of each inode: for check.c and mend_tree.c, which read them from
- * first to last. Some 100 bytes an inode, in a table of which up to five eighths are empty. */
+ * first to last. 136 bytes an inode, in a table of which up to five eighths are empty. */
 #ifndef FS_CORE_SUMS_H
 #define FS_CORE_SUMS_H
 
@@ -12,8 +12,9 @@ struct sums {
     uint64_t ino; /* 0: an empty place in the table */
     mode_t type;
     bool there, embedded, garbage, cutting, sparse, has_attrs, has_chunks, chunks;
-    bool cut;       /* mend_tree.c: a garbage record says that data behind the end is to go */
-    bool way;       /* mend_tree.c: it leads to the root, */
+    bool cut; /* mend_tree.c: a garbage record says that data is to go, */
+    uint64_t cut_from;
+    bool way;       /* mend_lost.c: it leads to the root, */
     uint64_t climb; /* ... and who came by last */
     uint32_t nlink, references, subdirs;
     uint64_t size, blocks, extents, attrs;

@@ -10,6 +10,7 @@
 #include "../format/chunk_format.h"
 #include "../format/garbage_format.h"
 #include "../format/inode_format.h"
+#include "../format/segment_format.h"
 #include "check_store.h"
 #include "mend_fixture.h"
 
@@ -442,6 +443,108 @@ START_TEST(a_damaged_record_is_as_good_as_lost)
 }
 END_TEST
 
+static struct slice changed_entry(struct buf *out, uint64_t ino, void (*change)(struct inode *i))
+{
+    struct inode i = {.mode = S_IFREG | 0644, .nlink = 1};
+    change(&i);
+    buf_clear(out);
+    entry_encode_inode(ino, &i, out);
+    return buf_slice(out);
+}
+
+static void as_it_is(struct inode *i)
+{
+    i->size = 0;
+}
+static void too_large(struct inode *i)
+{
+    i->size = (uint64_t)INT64_MAX + 1;
+}
+static void of_no_kind(struct inode *i)
+{
+    i->mode = 0x9000 | 0644;
+}
+
+/* Keys and values of which a bit is wrong, each beside what is whole: nothing of that is harmed,
+ * and all of the others goes, or what it had is found. */
+START_TEST(wrong_bits_harm_nothing_else)
+{
+    static const uint64_t numbers[] = {0, UINT64_MAX, UINT64_MAX - 7, (uint64_t)1 << 63};
+    static char p[FS_CHUNK];
+    struct buf value = BUF_INIT;
+    memset(p, 'x', sizeof p);
+    uint64_t d = make_dir(FS_ROOT, "d"), f = file_with(d, "f", "text");
+    uint64_t large = make_file(FS_ROOT, "large");
+    write_at(large, 0, p, sizeof p);
+    struct buf block = record_of(key_extent(f, 0)), chunk = record_of(key_chunk(large, 0));
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        put_back(key_extent(numbers[i], 0), buf_slice(&block));
+        put_back(key_named(KEY_XATTR, numbers[i], "user.x"), slice_str("v"));
+        put_back(key_of(KEY_GARBAGE, numbers[i]), slice_str("?"));
+        put_back(key_of(KEY_INODE, numbers[i]), slice_str("?"));
+        put_back(key_named(KEY_ENTRY, numbers[i], "name"), changed_entry(&value, f, as_it_is));
+        put_back(key_named(KEY_ENTRY, d, "to"), changed_entry(&value, numbers[i], as_it_is));
+        put_back(key_place(numbers[i], SEGMENT_HEADER), slice_str("?"));
+        put_back(key_place(1, SEGMENT_HEADER + 4096 * (i + 1)), slice_str("?"));
+        put_back(key_freed(1, SEGMENT_HEADER + 4096 * (i + 1), 0xffff), slice_str(""));
+        put_back(key_extent(f, numbers[i] & ~(uint64_t)0xfff), buf_slice(&block));
+    }
+    put_back(key_extent(f, 0), buf_slice(&block));
+    put_back(key_extent(f, FS_BLOCK), slice_str("\7of no kind"));
+    put_back(key_chunk(f, FS_CHUNK), slice_of(chunk.data, chunk.len - 1));
+    put_back(key_named(KEY_ENTRY, d, "a/b"), changed_entry(&value, 1000, as_it_is));
+    put_back(key_named(KEY_ENTRY, d, ".."), changed_entry(&value, 1001, as_it_is));
+    put_back(key_named(KEY_ENTRY, d, "root"), changed_entry(&value, FS_ROOT, as_it_is));
+    put_back(key_named(KEY_ENTRY, d, "huge"), changed_entry(&value, 1002, too_large));
+    put_back(key_named(KEY_ENTRY, d, "odd"), changed_entry(&value, 1003, of_no_kind));
+    put_back(key_of(KEY_GARBAGE, 1004), slice_str("?"));
+    buf_free(&value);
+    buf_free(&block);
+    buf_free(&chunk);
+    kill_and_repair();
+    check_store(fs, CHECK_NO_GARBAGE);
+    d = find(FS_ROOT, "d");
+    expect_text(find(d, "f"), "text");
+    ck_assert_int_eq(fs_read(fs, find(FS_ROOT, "large"), p, sizeof p, 0), sizeof p);
+    ck_assert_int_eq(stat_of(FS_ROOT).st_mode & S_IFMT, S_IFDIR);
+    ck_assert(!exists(d, "root") && !exists(d, "huge") && !exists(d, "odd"));
+    fixture_reopen(); /* what is free is given back */
+    ck_assert_int_eq(fs_read(fs, find(FS_ROOT, "large"), p, sizeof p, 0), sizeof p);
+    make_file(FS_ROOT, "new");
+}
+END_TEST
+
+/* One bit makes a file a socket. */
+START_TEST(what_has_data_is_a_file)
+{
+    uint64_t f = file_with(FS_ROOT, "f", "text");
+    struct buf value = record_of(key_named(KEY_ENTRY, FS_ROOT, "f"));
+    enum entry_kind kind;
+    struct inode i;
+    ck_assert_int_eq(entry_decode(buf_slice(&value), &f, &kind, &i), 0);
+    i.mode ^= S_IFREG ^ S_IFSOCK;
+    buf_clear(&value);
+    entry_encode_inode(f, &i, &value);
+    put_back(key_named(KEY_ENTRY, FS_ROOT, "f"), buf_slice(&value));
+    buf_free(&value);
+    kill_and_repair();
+    expect_text(find(FS_ROOT, "f"), "text");
+}
+END_TEST
+
+/* The superblock says which formats there are: another one is damage. */
+START_TEST(an_unknown_record_of_a_known_format_is_damage)
+{
+    uint64_t f = file_with(FS_ROOT, "f", "text");
+    struct buf value = record_of(key_named(KEY_ENTRY, FS_ROOT, "f"));
+    value.data[0] ^= 4;
+    put_back(key_named(KEY_ENTRY, FS_ROOT, "f"), buf_slice(&value));
+    buf_free(&value);
+    kill_and_repair();
+    expect_text(found(f), "text");
+}
+END_TEST
+
 START_TEST(what_is_of_a_newer_format_is_left_alone)
 {
     file_with(FS_ROOT, "f", "text");
@@ -651,6 +754,9 @@ int main(void)
     tcase_add_test(tc, a_block_that_is_there_twice_is_the_one_of_its_own);
     tcase_add_test(tc, a_file_with_lost_blocks_can_be_cut_written_and_removed);
     tcase_add_test(tc, a_damaged_record_is_as_good_as_lost);
+    tcase_add_test(tc, wrong_bits_harm_nothing_else);
+    tcase_add_test(tc, what_has_data_is_a_file);
+    tcase_add_test(tc, an_unknown_record_of_a_known_format_is_damage);
     tcase_add_test(tc, what_is_of_a_newer_format_is_left_alone);
     tcase_add_test(tc, a_large_hole_of_a_found_file_costs_nothing);
     tcase_add_test(tc, data_of_what_is_no_file_goes);

@@ -10,9 +10,9 @@
 
 #define LEAST 8                     /* bytes of a block: one restart point and their count */
 #define MOST (16u << 20)            /* of a block that begins where the one before it ended */
-#define MOST_STRAY 65536            /* of one that is looked for behind damage, */
-#define ENOUGH 16384                /* ... with so much behind it, and */
-#define MOST_LOOKED_AT (4ull << 30) /* ... until so many bytes were looked at: some seconds */
+#define MOST_STRAY 131072           /* of one that is looked for behind damage, */
+#define ENOUGH 8192                 /* ... with so much behind it, and */
+#define MOST_LOOKED_AT (4ull << 30) /* ... until so many bytes were looked at */
 
 struct scan {
     struct slice file;
@@ -142,8 +142,8 @@ static bool look(struct scan *s, struct block_handle h, uint64_t *blocks)
 static bool is_followed(struct scan *s, struct block_handle h)
 {
     uint64_t end = h.offset + h.size + TABLE_TRAILER_SIZE;
-    while (end - h.offset < ENOUGH && s->file.len - end > s->file.len / 16 + ENOUGH / 4) {
-        uint64_t size = size_at(s, end, MOST_STRAY);
+    while (end - h.offset < ENOUGH && s->file.len - end > s->file.len / 16 + ENOUGH / 2) {
+        uint64_t size = size_at(s, end, MOST);
         if (size == 0)
             return false;
         end += size + TABLE_TRAILER_SIZE;
