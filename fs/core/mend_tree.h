@@ -38,9 +38,9 @@ int mend_each(struct tree *t, enum key_kind kind, int (*fn)(struct tree *t, stru
 /* Its inode is lost, and there is something that it had. */
 bool mend_is_lost(const struct sums *s);
 
-/* mend_lost.c */
-int mend_find_lost(struct tree *t); /* what has no inode or no name gets them */
-int mend_undo_rings(
-    struct tree *t); /* directories that lie in each other: one goes to lost+found */
+/* mend_lost.c: what has no inode or no name gets them; and of directories that lie in each other
+ * one goes to lost+found. */
+int mend_find_lost(struct tree *t);
+int mend_undo_rings(struct tree *t);
 
 #endif
