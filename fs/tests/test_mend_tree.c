@@ -42,6 +42,22 @@ static uint64_t file_with(uint64_t dir, const char *name, const char *text)
     return f;
 }
 
+/* Changes the inode that lives in an entry of the root. */
+static void change_stored(const char *name, void (*change)(struct inode *i))
+{
+    struct fs_key key = key_named(KEY_ENTRY, FS_ROOT, name);
+    struct buf value = record_of(key);
+    enum entry_kind kind;
+    struct inode i;
+    uint64_t ino;
+    ck_assert_int_eq(entry_decode(buf_slice(&value), &ino, &kind, &i), 0);
+    change(&i);
+    buf_clear(&value);
+    entry_encode_inode(ino, &i, &value);
+    put_back(key, buf_slice(&value));
+    buf_free(&value);
+}
+
 /* ---- what has lost its inode */
 
 START_TEST(a_lost_folders_names_are_found)
@@ -266,21 +282,19 @@ START_TEST(zeroes_at_the_end_are_data)
 }
 END_TEST
 
+static void begin_to_cut(struct inode *i)
+{
+    i->flags |= INODE_CUTTING;
+    i->size = i->blocks = 0;
+}
+
 /* A truncation is under way: it goes on. That flag alone, of an old inode, takes no data. */
 START_TEST(a_truncation_goes_on_and_an_old_one_does_not)
 {
     for (int under_way = 0; under_way < 2; under_way++) {
         uint64_t f = file_with(FS_ROOT, "f", "some text");
-        struct buf value = record_of(key_named(KEY_ENTRY, FS_ROOT, "f"));
-        enum entry_kind kind;
-        struct inode i;
-        ck_assert_int_eq(entry_decode(buf_slice(&value), &f, &kind, &i), 0);
-        i.flags |= INODE_CUTTING;
-        i.size = i.blocks = 0;
-        buf_clear(&value);
-        entry_encode_inode(f, &i, &value);
-        put_back(key_named(KEY_ENTRY, FS_ROOT, "f"), buf_slice(&value));
-        buf_clear(&value);
+        struct buf value = BUF_INIT;
+        change_stored("f", begin_to_cut);
         garbage_encode(&(struct garbage_record){false, 0}, &value);
         if (under_way)
             put_back(key_of(KEY_GARBAGE, f), buf_slice(&value));
@@ -514,19 +528,16 @@ START_TEST(wrong_bits_harm_nothing_else)
 }
 END_TEST
 
+static void of_a_socket(struct inode *i)
+{
+    i->mode ^= S_IFREG ^ S_IFSOCK;
+}
+
 /* One bit makes a file a socket. */
 START_TEST(what_has_data_is_a_file)
 {
-    uint64_t f = file_with(FS_ROOT, "f", "text");
-    struct buf value = record_of(key_named(KEY_ENTRY, FS_ROOT, "f"));
-    enum entry_kind kind;
-    struct inode i;
-    ck_assert_int_eq(entry_decode(buf_slice(&value), &f, &kind, &i), 0);
-    i.mode ^= S_IFREG ^ S_IFSOCK;
-    buf_clear(&value);
-    entry_encode_inode(f, &i, &value);
-    put_back(key_named(KEY_ENTRY, FS_ROOT, "f"), buf_slice(&value));
-    buf_free(&value);
+    file_with(FS_ROOT, "f", "text");
+    change_stored("f", of_a_socket);
     kill_and_repair();
     expect_text(find(FS_ROOT, "f"), "text");
 }

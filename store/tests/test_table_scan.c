@@ -37,28 +37,45 @@ static struct slice value_of(char *to, int i)
                     (size_t)snprintf(to, 100, "value %d of some length, which is %d", i, i * i));
 }
 
+static struct env_file *out;
+static struct table_builder *builder;
+
+static void begin_table(const struct table_build_options *o)
+{
+    ck_assert_int_eq(env_open(env, PATH, ENV_WRITE | ENV_CREATE | ENV_TRUNCATE, &out), 0);
+    builder = table_builder_new(env, out, PATH, o);
+}
+
+static void add_entry(const char *name, uint64_t sequence, struct slice value)
+{
+    struct buf key = BUF_INIT;
+    buf_put_ikey(&key, slice_str(name), sequence, KEY_PUT);
+    ck_assert_int_eq(table_builder_add(builder, buf_slice(&key), value), 0);
+    buf_free(&key);
+}
+
+/* Its bytes are in `file` then. */
+static void end_table(void)
+{
+    uint64_t size;
+    ck_assert_int_eq(table_builder_finish(builder), 0);
+    table_builder_free(builder);
+    ck_assert_int_eq(env_size(env, out, &size), 0);
+    buf_clear(&file);
+    ck_assert_int_eq(env_pread(env, out, buf_reserve(&file, size), size, 0), (ssize_t)size);
+    file.len = size;
+    env_close(env, out);
+}
+
 static void build(int keys, const struct table_build_options *o)
 {
-    struct env_file *f;
-    struct buf key = BUF_INIT;
     char name[32], value[100];
-    uint64_t size;
-    ck_assert_int_eq(env_open(env, PATH, ENV_WRITE | ENV_CREATE | ENV_TRUNCATE, &f), 0);
-    struct table_builder *b = table_builder_new(env, f, PATH, o);
+    begin_table(o);
     for (int i = 0; i < keys; i++) {
-        buf_clear(&key);
         snprintf(name, sizeof name, "Key%05d", i);
-        buf_put_ikey(&key, slice_str(name), 100 + (uint64_t)i, KEY_PUT);
-        ck_assert_int_eq(table_builder_add(b, buf_slice(&key), value_of(value, i)), 0);
+        add_entry(name, 100 + (uint64_t)i, value_of(value, i));
     }
-    ck_assert_int_eq(table_builder_finish(b), 0);
-    table_builder_free(b);
-    ck_assert_int_eq(env_size(env, f, &size), 0);
-    buf_clear(&file);
-    ck_assert_int_eq(env_pread(env, f, buf_reserve(&file, size), size, 0), (ssize_t)size);
-    file.len = size;
-    env_close(env, f);
-    buf_free(&key);
+    end_table();
 }
 
 /* Whatever is given is an entry of the table, and comes behind the one before it. */
@@ -176,33 +193,21 @@ static void count_foreign(void *arg, struct slice ikey, struct slice value)
 START_TEST(a_table_in_a_value_is_not_taken_for_blocks)
 {
     static const struct table_build_options small = {4096, 16, 10, TABLE_NONE};
-    struct buf inner = BUF_INIT, key = BUF_INIT;
-    struct env_file *f;
-    uint64_t size;
+    struct buf inner = BUF_INIT;
+    char name[32];
     build(8, &small);
     buf_set(&inner, buf_slice(&file));
-    ck_assert_int_eq(env_open(env, "/outer", ENV_WRITE | ENV_CREATE | ENV_TRUNCATE, &f), 0);
-    struct table_builder *b = table_builder_new(env, f, "/outer", &small);
+    begin_table(&small);
     for (int i = 0; i < 20; i++) {
-        char name[32];
         snprintf(name, sizeof name, "Outer%05d", i);
-        buf_clear(&key);
-        buf_put_ikey(&key, slice_str(name), 7, KEY_PUT);
-        ck_assert_int_eq(table_builder_add(b, buf_slice(&key), buf_slice(&inner)), 0);
+        add_entry(name, 7, buf_slice(&inner));
     }
-    ck_assert_int_eq(table_builder_finish(b), 0);
-    table_builder_free(b);
-    ck_assert_int_eq(env_size(env, f, &size), 0);
-    buf_clear(&file);
-    ck_assert_int_eq(env_pread(env, f, buf_reserve(&file, size), size, 0), (ssize_t)size);
-    file.len = size;
-    env_close(env, f);
+    end_table();
     file.data[2] ^= 1; /* the first block's */
     foreign = 0;
     ck_assert_uint_eq(table_scan(buf_slice(&file), count_foreign, NULL), 2); /* of three */
     ck_assert_int_eq(foreign, 0);
     buf_free(&inner);
-    buf_free(&key);
 }
 END_TEST
 
