@@ -300,7 +300,7 @@ static bool is_empty(struct fs *fs)
 int mend_super(struct fs *fs)
 {
     static const enum key_kind kinds[] = {KEY_INODE, KEY_EXTENT, KEY_XATTR, KEY_GARBAGE, KEY_ENTRY};
-    uint64_t number = 0;
+    uint64_t number = FS_ROOT;
     struct inode root;
     int rc = 0;
     if (!mend_is_announced(fs) || is_empty(fs)) /* (a new filesystem) */

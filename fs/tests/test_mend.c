@@ -157,10 +157,15 @@ END_TEST
 START_TEST(a_lost_root_of_nothing_is_made_anew)
 {
     ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "file"), 0);
-    fixture_reopen();
-    lose(key_of(KEY_INODE, FS_ROOT));
-    kill_and_repair();
-    make_file(FS_ROOT, "new");
+    for (int super_too = 0; super_too < 2; super_too++) {
+        fixture_reopen();
+        lose(key_of(KEY_INODE, FS_ROOT));
+        if (super_too)
+            lose(key_super());
+        kill_and_repair();
+        ck_assert_uint_gt(make_file(FS_ROOT, "new"), FS_ROOT);
+        ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "new"), 0);
+    }
 }
 END_TEST
 
