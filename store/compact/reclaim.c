@@ -150,16 +150,17 @@ void reclaim_note_deletes(struct store *s)
     background_schedule(s);
 }
 
-/* Nobody may have asked to write meanwhile. */
+/* Nobody may have asked to write meanwhile. Or somebody has run out of space between the look and
+ * here, and counts on what is wanted. */
 static bool is_still_low(struct store *s)
 {
     if (!space_is_low(&s->space))
         return false;
     pthread_mutex_unlock(&s->mu);
-    bool enough = space_look(s);
+    space_look(s);
     pthread_mutex_lock(&s->mu);
     reclaim_note_space(s);
-    return !enough;
+    return space_is_low(&s->space);
 }
 
 enum reclaim_result reclaim_step(struct store *s, int *rc)

@@ -51,12 +51,15 @@ static void open_without_reserve(void)
     full_open();
 }
 
-/* On a busy machine the background may have to be waited for more than once. */
+/* On a busy machine the background may have to be waited for more than once: for half a second
+ * nothing came of it, which is in vain for all until something does. */
 static bool await_space(void)
 {
-    bool enough = false;
-    for (int tries = 0; tries < 20 && !enough; tries++)
+    bool enough = store_await_space(full.store);
+    for (int tries = 0; tries < 200 && !enough; tries++) {
+        usleep(50000);
         enough = store_await_space(full.store);
+    }
     return enough;
 }
 
