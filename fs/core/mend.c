@@ -13,7 +13,7 @@
  *
  * The file DIR/mend, made before the repair, says that this is to be done: a repair that is cut
  * short is over for the store, and not for the segments. */
-#include "fs_internal.h"
+#include "mend_tree.h"
 
 /* An old record that a repair brought back must not take blocks from the chunk; those that are not
  * its own stay freed. */
@@ -242,8 +242,7 @@ static int get(struct fs *fs, struct fs_key key, struct buf *value, bool *there)
     return rc == -ENOENT ? 0 : rc;
 }
 
-/* The superblock; one that is cut short is as good as lost. */
-static int read_super(struct fs *fs, struct super *s, bool *there)
+int mend_read_super(struct fs *fs, struct super *s, bool *there)
 {
     struct buf value = BUF_INIT;
     int rc = get(fs, key_super(), &value, there);
@@ -262,7 +261,7 @@ static int put_super_and_root(struct fs *fs, struct store_batch *b, uint64_t num
     struct fs_key key = key_super();
     struct super s;
     bool there, root_there;
-    int rc = read_super(fs, &s, &there);
+    int rc = mend_read_super(fs, &s, &there);
     if (rc == 0 && !there) {
         rc = put_new_super(b, number + 1, SUPER_SEGMENTS);
     } else if (rc == 0 && s.next_ino <= number) {

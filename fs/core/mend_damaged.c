@@ -133,20 +133,6 @@ static void drop(struct change *c, struct slice key, struct slice value)
     buf_free(&text);
 }
 
-/* Is there a superblock that says that all is of a format which is known here? */
-static int is_known_format(struct fs *fs, bool *known)
-{
-    struct buf value = BUF_INIT;
-    struct fs_key key = key_super();
-    struct super super;
-    int rc = store_get(fs->store, NULL, key_slice(&key), &value);
-    if (rc == 0)
-        rc = super_decode(&super, buf_slice(&value));
-    *known = rc == 0;
-    buf_free(&value);
-    return rc == -ENOENT || rc == STORE_ECORRUPT ? 0 : rc;
-}
-
 /* All of them go; or, without `c`, *any says whether there are some. */
 static int each_damaged(struct fs *fs, enum key_kind kind, bool known, struct change *c, bool *any)
 {
@@ -181,8 +167,9 @@ int mend_damaged(struct fs *fs)
     static const enum key_kind kinds[] = {KEY_ENTRY,   KEY_INODE, KEY_EXTENT, KEY_XATTR,
                                           KEY_GARBAGE, KEY_PLACE, KEY_FREED};
     enum { KINDS = sizeof kinds / sizeof *kinds };
+    struct super super;
     bool any = false, known;
-    int rc = is_known_format(fs, &known);
+    int rc = mend_read_super(fs, &super, &known);
     for (int i = 0; rc == 0 && i < KINDS; i++)
         rc = each_damaged(fs, kinds[i], known, NULL, &any);
     if (rc || !any)

@@ -109,7 +109,7 @@ static int make_inode(struct tree *t, uint64_t ino)
         return put_in_lost_found(t, ino, &dir, true);
     }
     struct inode file = new_inode(t, S_IFREG | 0600);
-    file.size = s->end > s->chunk_end ? s->end : s->chunk_end;
+    file.size = mend_end_of_data(s);
     if (s->references == 0)
         return put_in_lost_found(t, ino, &file, true);
     s->there = true;

@@ -228,7 +228,7 @@ static int mend_twice(struct tree *t)
  * not be undone, so the file is as long as that. */
 static void reach_to_the_end(struct tree *t, const struct sums *s, struct inode *i)
 {
-    uint64_t end = s->end > s->chunk_end ? s->end : s->chunk_end;
+    uint64_t end = mend_end_of_data(s);
     if (end <= i->size)
         return;
     fs_log(t->fs, "repair: inode %llu was shorter than its data: %llu bytes now, before %llu",

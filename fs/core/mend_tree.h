@@ -28,6 +28,10 @@ struct seen {
     struct inode i; /* of a reference only the type */
 };
 
+/* The superblock; one that is cut short is as good as lost. STORE_EFORMAT: it names what is not
+ * known here. mend.c */
+int mend_read_super(struct fs *fs, struct super *s, bool *there);
+
 /* The entry or inode of this record: 0, then inode_free(&seen->i); STORE_ECORRUPT: it is none;
  * STORE_EFORMAT. mend_damaged.c */
 int mend_see(struct slice key, struct slice value, struct seen *seen);
@@ -37,6 +41,11 @@ int mend_each(struct tree *t, enum key_kind kind, int (*fn)(struct tree *t, stru
 
 /* Its inode is lost, and there is something that it had. */
 bool mend_is_lost(const struct sums *s);
+
+static inline uint64_t mend_end_of_data(const struct sums *s)
+{
+    return s->end > s->chunk_end ? s->end : s->chunk_end;
+}
 
 /* mend_lost.c: what has no inode or no name gets them; and of directories that lie in each other
  * one goes to lost+found. */
