@@ -50,6 +50,7 @@ removed "a file that was cut is not gone" fs/core/mend_tree.c 's/s->garbage = g.
 removed "no block is stored twice" fs/core/mend_tree.c 's/chunk->map &= .*;//'
 removed "an inode moves once" fs/core/mend_tree.c 's/^        s->embedded = false;//'
 removed "who cuts a file with lost blocks looks for them" fs/core/mend_tree.c 's/if (s->chunks || (!sparse && extents < all))/if (s->chunks)/'
+removed "an entry has a name that calls can make" fs/core/mend_damaged.c 's/if (is_bad_name(key.data + 9, key.len - 9))/if (!seen)/'
 removed "a place is on the grid" fs/core/mend_damaged.c 's/return offset >= SEGMENT_HEADER && .*/return offset > 0;/'
 removed "what has data is a file" fs/core/mend_tree.c 's/i->mode = (i->mode & ~(mode_t)S_IFMT) | S_IFREG;//'
 removed "a damaged record goes first" fs/core/mend.c 's/rc = mend_damaged(fs);/rc = 0;/'
