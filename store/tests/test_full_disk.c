@@ -166,6 +166,19 @@ START_TEST(writes_beyond_a_used_up_quota_are_refused_before_the_log)
 }
 END_TEST
 
+START_TEST(a_memtable_is_a_small_part_of_a_small_disk)
+{
+    struct store_stats stats;
+    store_close(full.store);
+    full.options.memtable_bytes = FULL_CAPACITY / 2;
+    full_open();
+    for (unsigned i = 0; i * FULL_VALUE < FULL_CAPACITY / 32 + 2 * KB; i++)
+        ck_assert_int_eq(full_put((int)i, false), 0);
+    store_get_stats(full.store, &stats);
+    ck_assert_uint_eq(stats.switches, 1);
+}
+END_TEST
+
 /* As by default on a disk of a hundred megabytes: a memtable is an eighth of the disk, and so would
  * the reserve be. */
 START_TEST(deletes_work_where_a_memtable_is_large_for_the_disk)
@@ -341,6 +354,7 @@ int main(void)
     tcase_add_test(full_disk, a_full_disk_is_closed_right_after_deletes);
     tcase_add_test(full_disk, a_store_whose_quota_is_used_up_opens_thanks_to_the_reserve);
     tcase_add_test(full_disk, writes_beyond_a_used_up_quota_are_refused_before_the_log);
+    tcase_add_test(full_disk, a_memtable_is_a_small_part_of_a_small_disk);
     tcase_add_loop_test(full_disk, deletes_work_where_a_memtable_is_large_for_the_disk, 0, 2);
     tcase_add_test(full_disk, a_full_disk_without_a_reserve_loses_nothing);
     tcase_add_test(log, a_record_without_space_leaves_no_gap_in_the_log);
