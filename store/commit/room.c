@@ -132,7 +132,7 @@ static int switch_memtable(struct store *s)
     s->log = log;
     s->stats.switches++;
     struct view *old = view_publish(s);
-    background_schedule(s);
+    background_wake(s);
     pthread_mutex_unlock(&s->mu);
     view_release(old);
     pthread_mutex_lock(&s->mu);

@@ -51,8 +51,21 @@ void background_schedule(struct store *s)
         pthread_cond_signal(&s->background->compact_work);
 }
 
+void background_wake(struct store *s)
+{
+    struct background *b = s->background;
+    bool flush = s->immutable_count > 0, compact = compaction_needed(s) || s->reclaim.wanted;
+    pthread_mutex_unlock(&s->mu);
+    if (b && flush)
+        pthread_cond_signal(&b->flush_work);
+    if (b && compact)
+        pthread_cond_signal(&b->compact_work);
+    pthread_cond_broadcast(&s->background_changed);
+    pthread_mutex_lock(&s->mu);
+}
+
 /* A reader that let go of the last version with some table does not wait for the disk to delete it:
- * an idle compactor does that. mu held. */
+ * an idle compactor does that. mu NOT held. */
 static void obsolete_tables(void *arg)
 {
     struct store *s = arg;
@@ -141,8 +154,7 @@ static void *flush_thread(void *arg)
             s->flush_lacks_space = outcome == LATER_TRY;
             if (rc && outcome == ENDED)
                 store_set_error(s, rc, "flush of a memtable");
-            pthread_cond_broadcast(&s->background_changed);
-            background_schedule(s);
+            background_wake(s);
             background_delete_obsolete(s);
             if (outcome != LATER_TRY)
                 pause_ms = 0;
@@ -171,15 +183,14 @@ static enum outcome compacted(struct store *s, int rc, unsigned long long mark, 
         s->compaction_lacked = number;
     if (rc && outcome == ENDED && rc != -ECANCELED && rc != STORE_ECORRUPT)
         store_set_error(s, rc, "compaction");
-    pthread_cond_broadcast(&s->background_changed);
+    background_wake(s);
     background_delete_obsolete(s);
     return outcome;
 }
 
 static enum outcome compact_once(struct store *s, struct compaction *c, uint64_t number)
 {
-    if (compaction_needed(s)) /* perhaps there is one for another thread, too */
-        pthread_cond_signal(&s->background->compact_work);
+    background_wake(s); /* perhaps there is one for another thread, too */
     unsigned long long mark = space_mark(&s->space);
     int rc = compaction_run(s, c);
     compaction_end(s, c);

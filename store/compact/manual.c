@@ -54,8 +54,7 @@ static int run(struct store *s, struct compaction *c)
     compaction_end(s, c);
     if (rc && rc != STORE_ECORRUPT && (!space_lacks(rc) || s->versions.broken))
         store_set_error(s, rc, "compaction");
-    pthread_cond_broadcast(&s->background_changed);
-    background_schedule(s); /* this one was in the way of others, or made a level too big */
+    background_wake(s); /* this one was in the way of others, or made a level too big */
     background_delete_obsolete(s);
     return rc;
 }

@@ -218,13 +218,9 @@ enum { CHOICE = 8 };
 /* Bytes of the next level that this table's compaction writes anew, for each of its own. */
 static double price_of(struct store *s, int level, const struct table_file *f)
 {
-    struct table_file **files = NULL;
-    int n = version_overlapping(s->versions.current, level + 1, key_user(buf_slice(&f->smallest)),
-                                key_user(buf_slice(&f->largest)), &files);
-    uint64_t bytes = 0;
-    for (int i = 0; i < n; i++)
-        bytes += files[i]->size;
-    free(files);
+    uint64_t bytes =
+        version_overlapping_bytes(s->versions.current, level + 1, key_user(buf_slice(&f->smallest)),
+                                  key_user(buf_slice(&f->largest)));
     return (double)bytes / (double)(f->size + 1);
 }
 
@@ -246,17 +242,23 @@ static int cheapest(struct store *s, int level, int start)
     return best;
 }
 
+/* The first table that ends behind the level's compact pointer, or the first one. */
+static int next_in_turn(const struct store *s, int level)
+{
+    const struct version_level *l = &s->versions.current->level[level];
+    const struct buf *pointer = &s->versions.compact_pointer[level];
+    int at = pointer->len > 0 ? version_find_file(l, buf_slice(pointer)) : 0;
+    if (pointer->len > 0 && at < l->count &&
+        ikey_compare(buf_slice(&l->files[at]->largest), buf_slice(pointer)) == 0)
+        at++;
+    return at < l->count ? at : 0;
+}
+
 /* Round-robin: from the level's compact pointer on; behind level 0 the cheapest of those next. */
 static struct compaction *pick_in_level(struct store *s, int level)
 {
     const struct version_level *l = &s->versions.current->level[level];
-    const struct buf *pointer = &s->versions.compact_pointer[level];
-    int start = 0;
-    while (level > 0 && pointer->len > 0 && start < l->count &&
-           ikey_compare(buf_slice(&l->files[start]->largest), buf_slice(pointer)) <= 0)
-        start++;
-    if (level > 0 && l->count > 0)
-        start = cheapest(s, level, start % l->count);
+    int start = level > 0 && l->count > 0 ? cheapest(s, level, next_in_turn(s, level)) : 0;
     for (int i = 0; i < l->count; i++) {
         const struct table_file *f = l->files[(start + i) % l->count];
         bool blocked;

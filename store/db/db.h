@@ -185,8 +185,12 @@ int recover_logs(struct store *s);
  */
 /* Starts the flush thread and options.compaction_threads compactors. */
 int background_start(struct store *s);
-/* Wakes whom there is work for: call after a memtable switch and after a new version. mu held. */
+/* Wakes whom there is work for. mu held. */
 void background_schedule(struct store *s);
+/* The same, and who waits for `background_changed`: call after a memtable switch and after a new
+ * version. mu held at entry and exit, let go of while it wakes: who is woken runs at once in the
+ * waker's place, waits for mu, and who held it for a processor. */
+void background_wake(struct store *s);
 /* Wakes also who waits for space. mu held. */
 void background_retry(struct store *s);
 /* compact/pick.c: bytes above the levels' limits, summed over the levels they have yet to leave. mu

@@ -37,7 +37,9 @@ void live_log_prepare(struct store *s)
     pthread_mutex_lock(&s->mu);
     s->spare = l;
     s->spare_comes = false;
+    pthread_mutex_unlock(&s->mu);
     pthread_cond_broadcast(&s->background_changed);
+    pthread_mutex_lock(&s->mu);
 }
 
 /* One that comes is waited for: logs are replayed in the order of their numbers. */

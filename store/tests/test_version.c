@@ -260,8 +260,7 @@ START_TEST(an_edit_costs_what_it_names_however_many_tables_there_are)
     ck_assert_int_eq(v->level[3].count, TABLES);
     for (int i = 0; i < TABLES; i++)
         ck_assert_uint_eq(v->level[3].files[i]->number, (uint64_t)(EDITS - TABLES + i));
-    v->next = v->prev = v;
-    set_drop_version(&w->set, v);
+    version_unref(v);
     builder_free(&b);
     world_free(w);
     double seconds =
@@ -315,10 +314,8 @@ START_TEST(a_version_lists_what_the_edits_leave)
             ck_assert_int_eq(at, v->level[level].count);
         }
         builder_free(&b);
-        base->next = base->prev = base;
-        set_drop_version(&w->set, base);
-        v->next = v->prev = v;
-        set_drop_version(&w->set, v);
+        version_unref(base);
+        version_unref(v);
     }
     world_free(w);
 }

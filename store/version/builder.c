@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "version_set.h"
+
 void builder_init(struct builder *b, const struct version *base)
 {
     *b = (struct builder){0};
@@ -16,20 +18,13 @@ void builder_init(struct builder *b, const struct version *base)
     }
 }
 
-static void free_file(struct table_file *f)
-{
-    buf_free(&f->smallest);
-    buf_free(&f->largest);
-    free(f);
-}
-
 void builder_free(struct builder *b)
 {
     for (int i = 0; i < VERSION_LEVELS; i++) {
         struct builder_level *l = &b->level[i];
         for (int j = 0; j < l->count; j++)
             if (l->files[j] && l->files[j]->refs == 0)
-                free_file(l->files[j]);
+                table_file_free(l->files[j]);
         free(l->files);
     }
     free(b->slots);
@@ -154,7 +149,7 @@ int builder_apply(struct builder *b, const struct edit *e)
     }
     for (int i = 0; i < n; i++)
         if (out[i] && out[i]->refs == 0)
-            free_file(out[i]);
+            table_file_free(out[i]);
     free(out);
     return rc;
 }
@@ -228,12 +223,13 @@ int builder_finish(struct builder *b, struct version_set *set, struct version **
     struct version *v = mem_zalloc(sizeof *v);
     atomic_init(&v->refs, 1);
     v->set = set;
+    atomic_fetch_add_explicit(&set->live, 1, memory_order_relaxed);
     for (int i = 0; i < VERSION_LEVELS; i++) {
         struct builder_level *l = &b->level[i];
         v->level[i] = (struct version_level){.files = l->files, .count = l->count};
         *l = (struct builder_level){0};
         for (int j = 0; j < v->level[i].count; j++) {
-            v->level[i].files[j]->refs++;
+            atomic_fetch_add_explicit(&v->level[i].files[j]->refs, 1, memory_order_relaxed);
             v->level[i].bytes += v->level[i].files[j]->size;
         }
     }

@@ -1,5 +1,5 @@
-/* Puts a version together: what one lists, changed by edits. One thread at a time, which holds the
- * set's lock where builder_finish is called.
+/* Puts a version together: what one lists, changed by edits. One thread at a time, whose base stays
+ * referenced meanwhile; no lock needed.
  *
  * A MANIFEST may hold thousands of edits over thousands of tables, so an edit costs what it names
  * and not what there is: tables are found by their number through a hash, what an edit takes out

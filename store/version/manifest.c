@@ -75,8 +75,9 @@ int set_create(struct env *env, const char *dir)
     return rc;
 }
 
-/* One edit that says all of the current version. mu held. */
-static void snapshot_edit(const struct version_set *s, struct edit *e)
+/* The numbers of an edit that says all of the current version, mu held; and its tables, by whoever
+ * has begun to apply, with mu or without. */
+static void snapshot_numbers(const struct version_set *s, struct edit *e)
 {
     edit_init(e);
     e->has_comparator = e->has_log_number = e->has_next_file = e->has_last_sequence = true;
@@ -84,6 +85,10 @@ static void snapshot_edit(const struct version_set *s, struct edit *e)
     e->log_number = s->log_number;
     e->next_file = s->next_file;
     e->last_sequence = s->manifest_sequence;
+}
+
+static void snapshot_tables(const struct version_set *s, struct edit *e)
+{
     for (int i = 0; i < VERSION_LEVELS; i++) {
         buf_set(&e->compact_pointer[i], buf_slice(&s->compact_pointer[i]));
         for (int j = 0; j < s->current->level[i].count; j++) {
@@ -102,10 +107,13 @@ static void begin_apply(struct version_set *s)
     s->applying = true;
 }
 
+/* mu held at entry and exit, let go of while it wakes the next one. */
 static void end_apply(struct version_set *s)
 {
     s->applying = false;
+    pthread_mutex_unlock(s->mu);
     pthread_cond_broadcast(&s->applied);
+    pthread_mutex_lock(s->mu);
 }
 
 /* CURRENT still names this one: a new one's failure came before the rename. */
@@ -130,9 +138,10 @@ static int roll(struct version_set *s)
     struct env_file *file;
     struct log_writer log;
     uint64_t number = set_new_number(s), old = s->manifest_number;
-    snapshot_edit(s, &e);
-    edit_encode(&e, &record);
+    snapshot_numbers(s, &e);
     pthread_mutex_unlock(s->mu);
+    snapshot_tables(s, &e);
+    edit_encode(&e, &record);
     int rc = write_manifest(s->env, s->dir, number, buf_slice(&record), &file, &log);
     if (rc == 0 && old) {
         char *path = name_manifest(s->dir, old);
@@ -220,44 +229,60 @@ static void note_edit(struct version_set *s, const struct edit *e)
             buf_set(&s->compact_pointer[i], buf_slice(&e->compact_pointer[i]));
 }
 
-int set_apply(struct version_set *s, struct edit *e)
+/* The current version changed by the edit; by whoever has begun to apply. */
+static int build(struct version_set *s, const struct edit *e, struct version **v)
 {
     struct builder b;
-    struct buf record = BUF_INIT;
-    struct version *v = NULL;
-    bool undone;
-    begin_apply(s);
     builder_init(&b, s->current);
-    int rc = check_whole(s);
-    if (rc)
-        goto out;
-    rc = builder_apply(&b, e);
+    int rc = builder_apply(&b, e);
     if (rc == 0)
-        rc = builder_finish(&b, s, &v);
-    if (rc)
-        goto out;
-    complete_edit(s, e);
-    edit_encode(e, &record);
+        rc = builder_finish(&b, s, v);
+    builder_free(&b);
+    return rc;
+}
+
+/* A complete edit, by whoever has begun to apply. mu held at entry and exit, let go of meanwhile.
+ */
+static int apply(struct version_set *s, const struct edit *e)
+{
+    struct buf record = BUF_INIT;
+    struct version *v = NULL, *left;
+    bool undone = true;
     pthread_mutex_unlock(s->mu);
-    rc = write_record(s, buf_slice(&record), &undone);
+    int rc = build(s, e, &v);
+    if (rc == 0) {
+        edit_encode(e, &record);
+        rc = write_record(s, buf_slice(&record), &undone);
+    }
     pthread_mutex_lock(s->mu);
-    if (rc) {
+    if (rc == 0) {
+        note_edit(s, e);
+        left = set_install(s, v);
+    } else {
         if (!undone)
             s->broken = rc;
-        v->next = v->prev = v; /* it was never in the ring */
-        set_drop_version(s, v);
-        goto out;
+        left = v;
     }
-    note_edit(s, e);
-    set_install(s, v);
+    pthread_mutex_unlock(s->mu);
+    version_unref(left);
+    buf_free(&record);
+    pthread_mutex_lock(s->mu);
+    return rc;
+}
+
+int set_apply(struct version_set *s, struct edit *e)
+{
+    begin_apply(s);
+    int rc = check_whole(s);
+    if (rc == 0) {
+        complete_edit(s, e);
+        rc = apply(s, e);
+    }
     /* The edit is on disk and in force whatever becomes of this: whoever made it must go on as
      * after a success (its memtable is in a table). Where it fails for want of space the
      * old one only grows longer; else `broken` stops the next edit. */
-    if (s->manifest_log.end > s->manifest_base + s->roll_bytes)
+    if (rc == 0 && s->manifest_log.end > s->manifest_base + s->roll_bytes)
         roll(s);
-out:
     end_apply(s);
-    builder_free(&b);
-    buf_free(&record);
     return rc;
 }

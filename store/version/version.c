@@ -7,6 +7,13 @@
 
 #include "version_set.h"
 
+void table_file_free(struct table_file *f)
+{
+    buf_free(&f->smallest);
+    buf_free(&f->largest);
+    free(f);
+}
+
 void version_ref(struct version *v)
 {
     atomic_fetch_add_explicit(&v->refs, 1, memory_order_relaxed);
@@ -16,10 +23,7 @@ void version_unref(struct version *v)
 {
     if (!v || atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) > 1)
         return;
-    struct version_set *set = v->set;
-    pthread_mutex_lock(set->mu);
-    set_drop_version(set, v);
-    pthread_mutex_unlock(set->mu);
+    set_drop_version(v->set, v);
 }
 
 /* ---- finding */
@@ -34,9 +38,7 @@ static struct slice largest_user(const struct table_file *f)
     return key_user(buf_slice(&f->largest));
 }
 
-/* The first file of a sorted level whose largest key is at or behind ikey; the count where there is
- * none. */
-static int find_file(const struct version_level *l, struct slice ikey)
+int version_find_file(const struct version_level *l, struct slice ikey)
 {
     int low = 0, high = l->count;
     while (low < high) {
@@ -75,7 +77,7 @@ int version_get(struct version *v, struct slice key, uint64_t sequence, struct b
     buf_put_ikey(&target, key, sequence, KEY_TYPE_SEEK);
     for (int level = 1; r == 0 && level < VERSION_LEVELS; level++) {
         const struct version_level *l = &v->level[level];
-        int i = l->count ? find_file(l, buf_slice(&target)) : 0;
+        int i = l->count ? version_find_file(l, buf_slice(&target)) : 0;
         if (i < l->count && may_hold(l->files[i], key))
             r = get_from_file(v, l->files[i], key, sequence, value);
     }
@@ -110,7 +112,7 @@ static void show(struct level_iter *it)
 static void li_seek(struct iter *base, struct slice target)
 {
     struct level_iter *it = (struct level_iter *)base;
-    it->at = find_file(it->level, target);
+    it->at = version_find_file(it->level, target);
     show(it);
 }
 
@@ -251,6 +253,16 @@ int version_overlapping(struct version *v, int level, struct slice from, struct 
         }
     }
     return n;
+}
+
+uint64_t version_overlapping_bytes(const struct version *v, int level, struct slice from,
+                                   struct slice to)
+{
+    const struct version_level *l = &v->level[level];
+    uint64_t bytes = 0;
+    for (int i = first_behind(l, from); i < l->count && meets(l->files[i], from, to); i++)
+        bytes += l->files[i]->size;
+    return bytes;
 }
 
 /* Bytes of a version before an internal key. */

@@ -14,7 +14,7 @@
 struct version_set;
 
 struct table_file {
-    int refs; /* versions that list it; guarded by the version set's lock */
+    atomic_int refs; /* versions that list it */
     uint64_t number;
     uint64_t size;
     struct buf smallest, largest; /* internal keys */
@@ -22,8 +22,10 @@ struct table_file {
                    known (it is not in the MANIFEST) */
     bool no_deletes; /* compact/reclaim.h has looked; guarded by the set's lock */
     bool unreadable; /* no compaction takes it (compact/damage.h); guarded by the set's lock */
-    bool busy;       /* input of a running compaction; guarded by the version set's lock */
+    bool busy;       /* input of a running compaction; guarded by the set's lock */
 };
+
+void table_file_free(struct table_file *f);
 
 struct version_level {
     struct table_file *
@@ -35,12 +37,12 @@ struct version_level {
 struct version {
     atomic_int refs;
     struct version_set *set;
-    struct version *prev, *next; /* the set's list of live versions; guarded by the set's lock */
     struct version_level level[VERSION_LEVELS];
 };
 
 /* version_ref: any thread that holds a reference already. version_unref: any thread, the set's lock
- * NOT held. */
+ * NOT held; the last one lets go of the tables, and numbers of those that no other version lists
+ * become obsolete. */
 void version_ref(struct version *v);
 void version_unref(struct version *v);
 
@@ -61,6 +63,13 @@ uint64_t version_approximate_size(struct version *v, struct slice from, struct s
  * the count. */
 int version_overlapping(struct version *v, int level, struct slice from, struct slice to,
                         struct table_file ***files);
+/* Their bytes; not level 0. */
+uint64_t version_overlapping_bytes(const struct version *v, int level, struct slice from,
+                                   struct slice to);
+/* Not level 0: the first file whose largest key is at or behind ikey; the count where there is
+ * none.
+ */
+int version_find_file(const struct version_level *l, struct slice ikey);
 /* One line a table: level, number, size, range. */
 void version_to_text(const struct version *v, struct buf *out);
 

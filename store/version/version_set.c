@@ -12,55 +12,65 @@ void set_init(struct version_set *s, struct env *env, const char *dir, struct ta
 {
     *s = (struct version_set){
         .env = env, .dir = dir, .tables = tables, .mu = mu, .next_file = 2, .roll_bytes = 1u << 20};
-    s->versions.next = s->versions.prev = &s->versions;
     pthread_cond_init(&s->applied, NULL);
 }
 
-void set_install(struct version_set *s, struct version *v)
+struct version *set_install(struct version_set *s, struct version *v)
 {
     struct version *old = s->current;
-    v->next = &s->versions;
-    v->prev = s->versions.prev;
-    v->prev->next = v;
-    v->next->prev = v;
     s->current = v;
-    if (old && atomic_fetch_sub_explicit(&old->refs, 1, memory_order_acq_rel) == 1)
-        set_drop_version(s, old);
+    return old;
 }
 
-static void drop_file(struct version_set *s, struct table_file *f)
+static void add_obsolete(struct version_set *s, const uint64_t *numbers, int n)
 {
-    assert(f->refs > 0);
-    if (--f->refs > 0)
-        return;
-    s->obsolete = mem_realloc(s->obsolete, (size_t)(s->obsolete_count + 1) * sizeof *s->obsolete);
-    s->obsolete[s->obsolete_count++] = f->number;
-    buf_free(&f->smallest);
-    buf_free(&f->largest);
-    free(f);
+    pthread_mutex_lock(s->mu);
+    s->obsolete = mem_realloc(s->obsolete, (size_t)(s->obsolete_count + n) * sizeof *s->obsolete);
+    memcpy(s->obsolete + s->obsolete_count, numbers, (size_t)n * sizeof *numbers);
+    s->obsolete_count += n;
+    pthread_mutex_unlock(s->mu);
+    if (s->on_obsolete)
+        s->on_obsolete(s->on_obsolete_arg);
+}
+
+/* Lets go of a version's tables; the numbers of those that no other one lists go to `gone`. */
+static int let_go(struct version *v, uint64_t **gone)
+{
+    int n = 0;
+    for (int i = 0; i < VERSION_LEVELS; i++) {
+        for (int j = 0; j < v->level[i].count; j++) {
+            struct table_file *f = v->level[i].files[j];
+            int before = atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel);
+            assert(before > 0);
+            if (before > 1)
+                continue;
+            *gone = mem_realloc(*gone, (size_t)(n + 1) * sizeof **gone);
+            (*gone)[n++] = f->number;
+            table_file_free(f);
+        }
+        free(v->level[i].files);
+    }
+    return n;
 }
 
 void set_drop_version(struct version_set *s, struct version *v)
 {
-    v->prev->next = v->next;
-    v->next->prev = v->prev;
-    for (int i = 0; i < VERSION_LEVELS; i++) {
-        for (int j = 0; j < v->level[i].count; j++)
-            drop_file(s, v->level[i].files[j]);
-        free(v->level[i].files);
-    }
+    uint64_t *gone = NULL;
+    int n = let_go(v, &gone);
     free(v);
-    if (s->obsolete_count > 0 && s->on_obsolete)
-        s->on_obsolete(s->on_obsolete_arg);
+    if (n > 0)
+        add_obsolete(s, gone, n);
+    free(gone);
+    atomic_fetch_sub_explicit(&s->live, 1, memory_order_release);
 }
 
 void set_free(struct version_set *s)
 {
     if (s->current) {
         assert(atomic_load(&s->current->refs) == 1);
-        set_drop_version(s, s->current);
+        version_unref(s->current);
     }
-    assert(s->versions.next == &s->versions); /* every view and iterator is gone */
+    assert(atomic_load(&s->live) == 0); /* every view and iterator is gone */
     if (s->manifest)
         env_close(s->env, s->manifest);
     log_writer_free(&s->manifest_log);

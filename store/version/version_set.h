@@ -21,7 +21,7 @@ struct version_set {
     struct table_cache *tables;
     pthread_mutex_t *mu;
     struct version *current;    /* guarded by mu; the set holds one reference */
-    struct version versions;    /* head of the ring of live ones; guarded by mu */
+    atomic_int live;            /* versions that somebody refers to */
     uint64_t next_file;         /* guarded by mu: the next number to give away */
     uint64_t log_number;        /* logs below it are in tables; guarded by mu */
     uint64_t manifest_sequence; /* last_sequence as the MANIFEST has it; guarded by mu */
@@ -29,9 +29,10 @@ struct version_set {
                                                    level starts */
     uint64_t *obsolete;                         /* numbers of tables to delete; guarded by mu */
     int obsolete_count;
-    void (*on_obsolete)(void *arg); /* there is something to delete; called with mu held; or NULL */
+    void (*on_obsolete)(void *arg); /* there is something to delete; called without mu; or NULL */
     void *on_obsolete_arg;
-    bool applying; /* one thread is in set_apply; guarded by mu */
+    bool applying; /* one thread is in set_apply or set_roll: `current` and compact_pointer are its
+                      to change, and to read without mu; guarded by mu */
     pthread_cond_t applied;
     struct env_file *manifest;
     struct log_writer manifest_log;
@@ -60,14 +61,16 @@ int set_open(struct version_set *s);
 int set_roll(struct version_set *s);
 /* Applies the edit to `current`: writes it to the MANIFEST, syncs that, installs the new version.
  * Fills in next_file (and log_number where the edit has none). mu held at entry and exit, let go of
- * during the write; calls queue. On error the edit is not in force (but may be on
- * disk), and no later one is taken until the store is opened again; 0 also where a roll behind it
- * failed: then only later ones are refused. Each `last_sequence` is the caller's to set. */
+ * while the version is put together and the record written; calls queue. On error the edit is not
+ * in force (but may be on disk), and no later one is taken until the store is opened again; 0 also
+ * where a roll behind it failed: then only later ones are refused. Each `last_sequence` is the
+ * caller's to set. */
 int set_apply(struct version_set *s, struct edit *e);
-/* Makes a version (with one reference, which the set takes over) the current one. mu held. */
-void set_install(struct version_set *s, struct version *v);
-/* A version nobody refers to any more: lets go of its files, whose numbers become obsolete with the
- * last version that lists them. mu held. */
+/* Makes a version (with one reference, which the set takes over) the current one. Returns the one
+ * before, if any, with the set's reference, for version_unref. mu held. */
+struct version *set_install(struct version_set *s, struct version *v);
+/* A version nobody refers to any more (version_unref). mu NOT held: it is taken where a table
+ * becomes obsolete. */
 void set_drop_version(struct version_set *s, struct version *v);
 uint64_t set_new_number(struct version_set *s);          /* mu held */
 void set_number_used(struct version_set *s, uint64_t n); /* mu held; or no thread runs yet */
