@@ -276,10 +276,11 @@ void freed_note(struct fs *fs)
     if (!f) /* it looks when it starts */
         return;
     pthread_mutex_lock(&f->mu);
-    if (!f->pending)
-        pthread_cond_signal(&f->work);
+    bool due = !f->pending;
     f->pending = true;
     pthread_mutex_unlock(&f->mu);
+    if (due)
+        pthread_cond_signal(&f->work);
 }
 
 /* ---- the thread */

@@ -167,9 +167,10 @@ void garbage_add(struct fs *fs, uint64_t ino, uint64_t end, bool attrs)
     struct garbage *g = fs->garbage;
     pthread_mutex_lock(&g->mu);
     add(g, (struct leftover){ino, end, attrs});
-    if (g->count == 1 || g->count == SMALL_FILES)
-        pthread_cond_signal(&g->work);
+    bool due = g->count == 1 || g->count == SMALL_FILES;
     pthread_mutex_unlock(&g->mu);
+    if (due) /* (who is woken under a lock runs at once, to wait for it) */
+        pthread_cond_signal(&g->work);
 }
 
 /* The next ones to delete in one go: one, or some small ones. mu held. */
