@@ -53,7 +53,21 @@ size_t window_for(const struct store *s, bool sync, size_t need)
 enum {
     PLAIN_ZEROES = 64 << 10,
     ZEROES_BEHIND = 4, /* they are written from such a part of that behind the last sync on */
+    FIRST_ZEROES = 64 << 10,
 };
+
+/* Of a log that is synced often: no more than it holds already, and than it will still take. Each
+ * time it grows a sync has its length to write, so few times are better; but what no record ever
+ * covers was written in vain. */
+static size_t hot_zeroes(const struct store *s, size_t need)
+{
+    size_t most = s->options.zero_ahead_bytes, first = FIRST_ZEROES < most ? FIRST_ZEROES : most;
+    uint64_t few = s->log->writer.end, rest = rest_of_log(s);
+    few = few < first ? first : few;
+    few = rest < few ? rest : few;
+    few = few < need ? need : few;
+    return few < most ? (size_t)few : most;
+}
 
 /* A log that is synced often is longer than its records, so that a sync need not write its length.
  * For plain records too long for a window it is that many small pieces of the kernel's cache cost
@@ -63,7 +77,7 @@ size_t zeroes_for(const struct store *s, bool sync, size_t need)
 {
     size_t hot = s->options.zero_ahead_bytes, plain = s->options.log_window_bytes;
     if (sync_is_hot(s))
-        return need <= hot ? hot : 0;
+        return need <= hot ? hot_zeroes(s, need) : 0;
     if (plain > PLAIN_ZEROES)
         plain = PLAIN_ZEROES;
     if (sync || need > plain / 2 || s->sync->unsynced_bytes < plain / ZEROES_BEHIND)
