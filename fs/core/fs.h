@@ -88,6 +88,11 @@ struct fs_caller {
  * (without umask). -EEXIST where the name is taken. */
 int fs_make(struct fs *fs, const struct fs_caller *who, uint64_t dir, const char *name, mode_t mode,
             dev_t rdev, const char *target, struct stat *st);
+/* Creates a file without a name, as fs_make would in `dir`; fs_link gives it one. Without one it
+ * ends with its last reference, or with the process. */
+int fs_make_unnamed(struct fs *fs, const struct fs_caller *who, uint64_t dir, mode_t mode,
+                    struct stat *st);
+/* -ENOENT for a file that has lost its last name. */
 int fs_link(struct fs *fs, uint64_t ino, uint64_t dir, const char *name, struct stat *st);
 int fs_unlink(struct fs *fs, uint64_t dir, const char *name);
 int fs_rmdir(struct fs *fs, uint64_t dir, const char *name);

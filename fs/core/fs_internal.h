@@ -53,7 +53,8 @@ struct node {
         embedded; /* its record is the entry (home, home_name); else under its `I` key. As inode. */
     uint64_t home;
     char *home_name;
-    bool orphan;               /* it has no name any more. As inode. */
+    bool orphan;               /* it has no name. As inode. */
+    bool linkable;             /* ... and had none yet: it may get one. As inode. */
     bool garbage_recorded;     /* ... and its `O` record is there. As inode. */
     bool no_capability;        /* it has attributes, but not that one. Under op alone. */
     uint64_t run_from, run_to; /* these bytes were written one behind the other; under op */

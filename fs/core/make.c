@@ -1,4 +1,4 @@
-/* New names: fs_make and fs_link. */
+/* New files and names: fs_make, fs_make_unnamed and fs_link. */
 #include "acl.h"
 #include "fs_internal.h"
 
@@ -47,7 +47,7 @@ static struct inode new_inode(const struct fs_caller *who, const struct node *di
     if (S_ISDIR(mode)) {
         i.nlink = 2;
         i.parent = dir->ino;
-    } else if (S_ISLNK(mode)) {
+    } else if (S_ISLNK(mode) && target) {
         i.size = strlen(target);
         i.target = mem_printf("%s", target);
     }
@@ -161,20 +161,125 @@ int fs_make(struct fs *fs, const struct fs_caller *who, uint64_t dir, const char
     return rc;
 }
 
+/* ---- without a name */
+
+/* The node of an inode that nobody has seen yet and that has no record. */
+static struct node *new_orphan(struct fs *fs, uint64_t ino, struct inode *i, bool garbage_recorded)
+{
+    struct node *n = NULL;
+    while (!n) /* nothing was read, so nothing can be stale */
+        n = node_adopt(fs, ino, i, (struct node_home){0}, node_evictions(fs, ino));
+    pthread_mutex_lock(&n->mu);
+    n->orphan = n->linkable = true;
+    n->garbage_recorded = garbage_recorded;
+    pthread_mutex_unlock(&n->mu);
+    return n;
+}
+
+/* dir->op held. Nothing of it is in the store but its ACLs, and what is written later: like what an
+ * unlinked file leaves, it is garbage after a crash. */
+static int make_unnamed(struct fs *fs, const struct fs_caller *who, struct node *dir, mode_t mode,
+                        struct new_acls *acls, struct node **out)
+{
+    uint64_t ino;
+    struct change c;
+    int rc = may_take_name(dir) ? inherit(fs, dir, who, &mode, acls) : -ENOENT;
+    if (rc == 0)
+        rc = ino_allocate(fs, &ino);
+    if (rc)
+        return rc;
+    struct inode i = new_inode(who, dir, mode, 0, NULL, fs_now());
+    i.nlink = 0;
+    change_begin(&c, fs);
+    put_acls(&c, ino, &i, acls);
+    bool garbage = i.flags & INODE_HAS_XATTR;
+    if (garbage)
+        change_put_garbage(&c, ino, 0, true);
+    rc = change_commit(&c, NULL, 0);
+    if (rc)
+        return rc;
+    count_made(fs);
+    *out = new_orphan(fs, ino, &i, garbage);
+    return 0;
+}
+
+int fs_make_unnamed(struct fs *fs, const struct fs_caller *who, uint64_t dir, mode_t mode,
+                    struct stat *st)
+{
+    struct new_acls acls = {BUF_INIT, BUF_INIT};
+    struct node *n = NULL, *d;
+    if (fs->options.read_only)
+        return -EROFS;
+    d = node_pin(fs, dir);
+    if (!d)
+        return -ESTALE;
+    int rc = S_ISDIR(d->type) ? 0 : -ENOTDIR;
+    if (rc == 0) {
+        node_lock(d);
+        rc = make_unnamed(fs, who, d, S_IFREG | (mode & 07777), &acls, &n);
+        node_unlock(d);
+    }
+    if (rc == 0) {
+        node_add_lookup(fs, n);
+        node_stat(n, st);
+    }
+    buf_free(&acls.access);
+    buf_free(&acls.deflt);
+    node_unpin(fs, n);
+    node_unpin(fs, d);
+    return rc;
+}
+
 /* ---- link */
 
-/* Both op held. An inode that lives in its entry moves to a key of its own: from now on several
- * entries refer to it. */
-static int link_in(struct fs *fs, struct node *n, struct node *dir, const char *name)
+/* May n get another name, of which `dir` has none yet? Both op held. */
+static int check_link(struct fs *fs, struct node *n, struct node *dir, const char *name)
 {
-    struct timespec now = fs_now();
     int rc = check_dir(dir, name);
     if (rc == 0)
         rc = check_free(fs, dir, name);
-    if (rc == 0 && n->orphan)
+    if (rc == 0 && n->orphan && !n->linkable)
         rc = -ENOENT;
     if (rc == 0 && n->inode.nlink >= FS_LINK_MAX)
         rc = -EMLINK;
+    /* The record that says what is still to be cut off an orphan goes with its first name. */
+    if (rc == 0 && n->orphan && (n->inode.flags & INODE_CUTTING))
+        rc = resize_finish(fs, n, CUT_BY_LOOKING);
+    return rc;
+}
+
+/* An inode that lives in its entry moves to a key of its own: from now on several entries refer to
+ * it. One that has no name yet lives in the new entry. */
+static void put_link(struct change *c, struct node *n, const struct inode *next,
+                     struct node_home home)
+{
+    if (n->orphan) {
+        if (n->garbage_recorded)
+            change_delete(c, key_of(KEY_GARBAGE, n->ino));
+        change_put_inode_at(c, n->ino, next, home);
+        return;
+    }
+    if (n->embedded)
+        change_put_reference(c, n->home, n->home_name, n->ino, next->mode);
+    change_put_reference(c, home.dir, home.name, n->ino, next->mode);
+    change_put_inode_at(c, n->ino, next, (struct node_home){0});
+}
+
+static void publish_link(struct node *n, const struct inode *next, struct node_home home)
+{
+    pthread_mutex_lock(&n->mu);
+    node_set_inode(n, next);
+    node_set_home(n, n->orphan ? home : (struct node_home){0});
+    n->orphan = n->linkable = n->garbage_recorded = false;
+    pthread_mutex_unlock(&n->mu);
+}
+
+/* Both op held. */
+static int link_in(struct fs *fs, struct node *n, struct node *dir, const char *name)
+{
+    struct timespec now = fs_now();
+    struct node_home home = {true, dir->ino, name};
+    int rc = check_link(fs, n, dir, name);
     if (rc)
         return rc;
     struct inode next = node_next(n), next_dir = with_name(dir, false, now);
@@ -182,18 +287,12 @@ static int link_in(struct fs *fs, struct node *n, struct node *dir, const char *
     next.nlink++;
     next.ctime = now;
     change_begin(&c, fs);
-    if (n->embedded)
-        change_put_reference(&c, n->home, n->home_name, n->ino, next.mode);
-    change_put_reference(&c, dir->ino, name, n->ino, next.mode);
-    change_put_inode_at(&c, n->ino, &next, (struct node_home){0});
+    put_link(&c, n, &next, home);
     change_put_inode(&c, dir, &next_dir);
     rc = change_commit(&c, (struct node *[]){n, dir}, 2);
     if (rc)
         return rc;
-    pthread_mutex_lock(&n->mu);
-    node_set_inode(n, &next);
-    node_set_home(n, (struct node_home){0});
-    pthread_mutex_unlock(&n->mu);
+    publish_link(n, &next, home);
     node_publish(dir, &next_dir);
     return 0;
 }

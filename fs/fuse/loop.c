@@ -22,6 +22,7 @@
 #include "looking.h"
 #include "place.h"
 #include "reply.h"
+#include "request.h"
 #include "uring.h"
 
 #include <fcntl.h>
@@ -217,7 +218,7 @@ static int read_on(struct loop *l, struct fuse_buf *buf)
         if (r > 0) {
             l->quiet &= !wants_answer(buf);
             held_begin(&l->held, buf->mem, buf->size);
-            fuse_session_process_buf(l->s->se, buf);
+            request_process(l->s, buf);
             loop_has_waited();
             if (role == PLACE_READER)
                 held_end(&l->held);

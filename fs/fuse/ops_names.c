@@ -1,5 +1,6 @@
 /* Requests on names: lookup and forget, what makes, links, renames and removes. */
 #include "reply.h"
+#include "request.h"
 
 #include <string.h>
 
@@ -105,16 +106,32 @@ static void link_(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const c
     reply_made(req, r, new_parent, &st);
 }
 
+/* An open with O_TMPFILE. Nothing is kept that a RELEASE would have to close. */
+static void make_unnamed(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fuse_file_info *fi)
+{
+    const struct fuse_ctx *ctx = fuse_req_ctx(req);
+    struct fs_caller who = {ctx->uid, ctx->gid, ctx->umask};
+    struct stat st;
+    int r = fs_make_unnamed(fs_of(req), &who, parent, mode, &st);
+    if (r < 0) {
+        reply_status(req, r);
+        return;
+    }
+    struct fuse_entry_param e = reply_entry_of(req, &st);
+    fi->keep_cache = 1; /* as where there is no OPEN */
+    if (fuse_reply_create(req, &e, fi) < 0)
+        fs_forget(fs_of(req), st.st_ino, 1);
+}
+
 /* Like OPEN (ops_data.c): answered with ENOSYS once, and the kernel makes files with MKNOD, which
  * leaves nothing that a RELEASE would have to close. */
 static void create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
                    struct fuse_file_info *fi)
 {
-    (void)parent;
-    (void)name;
-    (void)mode;
-    (void)fi;
-    fuse_reply_err(req, ENOSYS);
+    if (strcmp(name, REQUEST_NO_NAME) == 0)
+        make_unnamed(req, parent, mode, fi);
+    else
+        fuse_reply_err(req, ENOSYS);
 }
 
 static void forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)

@@ -1,6 +1,7 @@
 /* Who reads a queue's ring: see uring.c. */
 #include "elsewhere.h"
 #include "looking.h"
+#include "request.h"
 #include "uring.h"
 #include "uring_queue.h"
 
@@ -151,7 +152,7 @@ static void serve(struct uring_queue *q, struct uring_entry *e)
         abort(); /* the kernel does not send such */
     bool large = buf.size >= LARGE, reads = is_read(&buf);
     served = e;
-    fuse_session_process_buf(q->s->se, &buf);
+    request_process(q->s, &buf);
     served = NULL;
     large |= e->head->payload_bytes >= LARGE;
     choose_cpu(q, reads);

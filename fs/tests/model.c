@@ -134,6 +134,19 @@ int model_make(struct model *m, struct node_model *dir, const char *name, mode_t
     return 0;
 }
 
+int model_make_unnamed(struct model *m, struct node_model *dir, mode_t mode,
+                       struct node_model **out)
+{
+    if (!S_ISDIR(dir->mode))
+        return -ENOTDIR;
+    if (dir->links == 0)
+        return -ENOENT;
+    *out = node_new(m, mode, dir);
+    (*out)->linkable = true;
+    (*out)->changed = m->step;
+    return 0;
+}
+
 int model_link(struct model *m, struct node_model *n, struct node_model *dir, const char *name)
 {
     if (S_ISDIR(n->mode))
@@ -144,8 +157,9 @@ int model_link(struct model *m, struct node_model *n, struct node_model *dir, co
         return -ENOENT;
     if (entry(dir, name))
         return -EEXIST;
-    if (n->links == 0)
+    if (n->links == 0 && !n->linkable)
         return -ENOENT;
+    n->linkable = false;
     put_entry(m, dir, name, n);
     return 0;
 }

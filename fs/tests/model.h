@@ -24,6 +24,7 @@ struct node_model {
     mode_t mode;
     uid_t uid;
     unsigned links; /* names that it has */
+    bool linkable;  /* it had none yet: it may get one */
     uint64_t size;
     unsigned char *data; /* of a file: MODEL_MAX_SIZE bytes */
     bool block[MODEL_MAX_SIZE / FS_BLOCK];
@@ -63,6 +64,8 @@ void fs_text(struct buf *out);
 struct node_model *model_find(const struct node_model *dir, const char *name);
 int model_make(struct model *m, struct node_model *dir, const char *name, mode_t mode,
                const char *target, struct node_model **out);
+int model_make_unnamed(struct model *m, struct node_model *dir, mode_t mode,
+                       struct node_model **out);
 int model_link(struct model *m, struct node_model *n, struct node_model *dir, const char *name);
 int model_remove(struct model *m, struct node_model *dir, const char *name, bool rmdir);
 int model_rename(struct model *m, struct node_model *dir, const char *name,

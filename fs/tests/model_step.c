@@ -106,6 +106,17 @@ static const char *any_name_in(const struct node_model *dir, struct random *r)
 
 /* ---- one function for each operation */
 
+/* ino 0: it could not be made. */
+static void note_made(struct model *m, struct node_model *n, uint64_t ino)
+{
+    n->held = ino > 0;
+    n->ino = ino;
+    if (ino > 0) {
+        ck_assert_uint_gt(ino, m->max_ino);
+        m->max_ino = ino;
+    }
+}
+
 static void step_make(struct model *m, struct random *r)
 {
     static const mode_t modes[] = {S_IFREG | 0644, S_IFREG | 0600, S_IFREG | 0644, S_IFDIR | 0755,
@@ -117,14 +128,21 @@ static void step_make(struct model *m, struct random *r)
     int rc = fs_make(fs, &(struct fs_caller){0}, dir->ino, name, mode, 0, "there", &st);
     int want = model_make(m, dir, name, mode, "there", &n);
     agree(m, rc, want, "make");
+    if (want == 0)
+        note_made(m, n, rc == 0 ? st.st_ino : 0);
+}
+
+static void step_make_unnamed(struct model *m, struct random *r)
+{
+    struct node_model *dir = any_dir(m, r), *n;
+    struct stat st;
+    int rc = fs_make_unnamed(fs, &(struct fs_caller){0}, dir->ino, S_IFREG | 0640, &st);
+    int want = model_make_unnamed(m, dir, S_IFREG | 0640, &n);
+    agree(m, rc, want, "make without a name");
     if (want)
         return;
-    n->held = rc == 0;
-    n->ino = rc == 0 ? st.st_ino : 0;
-    if (rc == 0) {
-        ck_assert_uint_gt(n->ino, m->max_ino);
-        m->max_ino = n->ino;
-    }
+    note_made(m, n, rc == 0 ? st.st_ino : 0);
+    model_collect(m, n);
 }
 
 static void step_link(struct model *m, struct random *r)
@@ -350,7 +368,7 @@ void model_step(struct model *m, struct random *r)
         step_remove, step_rename, step_rename,    step_rename, step_write,  step_write,
         step_write,  step_resize, step_attr,      step_xattr,  step_sync,   step_read,
         step_forget, step_forget, step_fallocate, step_copy,   step_seek,   step_access,
-        step_access, step_stream, step_stream,    step_stream, step_stream,
+        step_access, step_stream, step_stream,    step_stream, step_stream, step_make_unnamed,
     };
     m->step++;
     steps[random_below(r, sizeof steps / sizeof *steps)](m, r);

@@ -215,6 +215,26 @@ START_TEST(a_default_list_of_three_gives_a_mode_alone)
 }
 END_TEST
 
+START_TEST(a_file_without_a_name_has_its_list_and_takes_it_along)
+{
+    uint64_t d = make_dir(FS_ROOT, "d"), f[2];
+    struct fs_caller who = {.umask = 077};
+    struct stat st;
+    ck_assert_int_eq(set(d, ACL_DEFAULT_NAME, "u7 n7 g5 m7 o0", 0), 0);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(fs_make_unnamed(fs, &who, d, S_IFREG | 0664, &st), 0);
+        f[i] = st.st_ino;
+        expect(f[i], ACL_ACCESS_NAME, "u6 n7 g5 m6 o0");
+    }
+    ck_assert_int_eq(fs_link(fs, f[0], d, "f", &st), 0);
+    fixture_kill();
+    fixture_settle();
+    ck_assert_uint_eq(find(find(FS_ROOT, "d"), "f"), f[0]);
+    expect(f[0], ACL_ACCESS_NAME, "u6 n7 g5 m6 o0");
+    ck_assert_int_eq(count_records('X', f[1]), 0);
+}
+END_TEST
+
 START_TEST(lists_go_with_what_they_are_of)
 {
     uint64_t d = make_dir(FS_ROOT, "d");
@@ -242,6 +262,7 @@ int main(void)
     tcase_add_test(tc, a_default_list_takes_the_umasks_place);
     tcase_add_test(tc, a_new_directory_takes_the_default_list_twice);
     tcase_add_test(tc, a_default_list_of_three_gives_a_mode_alone);
+    tcase_add_test(tc, a_file_without_a_name_has_its_list_and_takes_it_along);
     tcase_add_test(tc, lists_go_with_what_they_are_of);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

@@ -208,6 +208,93 @@ START_TEST(a_new_file_of_that_name_is_left_alone)
 }
 END_TEST
 
+/* ---- made without a name (O_TMPFILE) */
+
+static uint64_t make_unnamed(const char *text)
+{
+    struct fs_caller who = {.uid = 7, .gid = 8, .umask = 022};
+    struct stat st;
+    ck_assert_int_eq(fs_make_unnamed(fs, &who, FS_ROOT, S_IFREG | 0666, &st), 0);
+    ck_assert_uint_eq(st.st_nlink, 0);
+    ck_assert_uint_eq(st.st_mode, S_IFREG | 0644);
+    ck_assert_uint_eq(st.st_uid, 7);
+    ck_assert_uint_eq(st.st_gid, 8);
+    if (*text)
+        write_text(st.st_ino, text);
+    return st.st_ino;
+}
+
+static int link_as(uint64_t ino, const char *name)
+{
+    struct stat st;
+    return fs_link(fs, ino, FS_ROOT, name, &st);
+}
+
+START_TEST(what_is_made_without_a_name_ends_with_its_last_reference)
+{
+    make_file(FS_ROOT, "other"); /* inode numbers are set aside */
+    uint64_t names = (uint64_t)stat_of(FS_ROOT).st_size;
+    uint64_t sequence = store_last_sequence(fs_store(fs));
+    uint64_t f = make_unnamed("");
+    ck_assert_uint_eq(store_last_sequence(fs_store(fs)), sequence); /* nothing is stored yet */
+    write_text(f, "hello");
+    expect_text(f, "hello");
+    ck_assert_uint_eq((uint64_t)stat_of(FS_ROOT).st_size, names);
+    if (_i == 0)
+        fs_forget(fs, f, 1);
+    else
+        _i == 1 ? fixture_kill() : fixture_reopen();
+    expect_nothing_of(f);
+}
+END_TEST
+
+START_TEST(it_gets_a_name_once_and_more_after_that)
+{
+    uint64_t f = make_unnamed(_i ? "hello" : "");
+    ck_assert_int_eq(fs_setxattr(fs, f, "user.a", "value", 5, 0), 0);
+    ck_assert_int_eq(link_as(f, "named"), 0);
+    ck_assert_uint_eq(stat_of(f).st_nlink, 1);
+    ck_assert_int_eq(count_records('O', 0), 0);
+    check_store(fs, CHECK_NO_GARBAGE);
+    fixture_kill();
+    ck_assert_uint_eq(find(FS_ROOT, "named"), f);
+    expect_text(f, _i ? "hello" : "");
+    ck_assert_int_eq(link_as(f, "again"), 0);
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "named"), 0);
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "again"), 0);
+    ck_assert_int_eq(link_as(f, "late"), -ENOENT);
+    fs_forget(fs, f, 2);
+    expect_nothing_of(f);
+}
+END_TEST
+
+START_TEST(a_name_that_was_lost_is_the_end_of_getting_names)
+{
+    uint64_t f = make_unnamed("hello");
+    ck_assert_int_eq(link_as(f, "named"), 0);
+    ck_assert_int_eq(fs_unlink(fs, FS_ROOT, "named"), 0);
+    ck_assert_int_eq(link_as(f, "named"), -ENOENT);
+    expect_text(f, "hello");
+    fs_forget(fs, f, 2);
+    expect_nothing_of(f);
+}
+END_TEST
+
+START_TEST(it_is_refused_where_a_file_with_a_name_is)
+{
+    struct fs_caller who = {0};
+    struct stat st;
+    uint64_t f = make_file(FS_ROOT, "f"), d = make_dir(FS_ROOT, "d");
+    ck_assert_int_eq(fs_make_unnamed(fs, &who, f, S_IFREG | 0600, &st), -ENOTDIR);
+    ck_assert_int_eq(fs_rmdir(fs, FS_ROOT, "d"), 0);
+    ck_assert_int_eq(fs_make_unnamed(fs, &who, d, S_IFREG | 0600, &st), -ENOENT);
+    fixture_close();
+    fixture_options.read_only = true;
+    fixture_open();
+    ck_assert_int_eq(fs_make_unnamed(fs, &who, FS_ROOT, S_IFREG | 0600, &st), -EROFS);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("orphan");
@@ -226,6 +313,10 @@ int main(void)
     tcase_add_test(tc, a_removed_name_of_several_leaves_the_file);
     tcase_add_test(tc, a_removed_directory_can_still_be_asked);
     tcase_add_test(tc, a_new_file_of_that_name_is_left_alone);
+    tcase_add_loop_test(tc, what_is_made_without_a_name_ends_with_its_last_reference, 0, 3);
+    tcase_add_loop_test(tc, it_gets_a_name_once_and_more_after_that, 0, 2);
+    tcase_add_test(tc, a_name_that_was_lost_is_the_end_of_getting_names);
+    tcase_add_test(tc, it_is_refused_where_a_file_with_a_name_is);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -141,6 +141,13 @@ int fs_make(struct fs *fs, const struct fs_caller *who, uint64_t dir, const char
     return 0;
 }
 
+int fs_make_unnamed(struct fs *fs, const struct fs_caller *who, uint64_t dir, mode_t mode,
+                    struct stat *st)
+{
+    (void)fs, (void)who, (void)dir, (void)mode, (void)st;
+    return -EOPNOTSUPP;
+}
+
 int fs_link(struct fs *fs, uint64_t ino, uint64_t dir, const char *name, struct stat *st)
 {
     LOCKED(fs, {

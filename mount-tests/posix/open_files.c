@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 /* The file's content through an open file, from the start. */
@@ -410,20 +411,70 @@ START_TEST(O_PATH_with_O_NOFOLLOW_opens_a_symlink_itself)
 }
 END_TEST
 
-/* libfuse before 3.17 has no operation for it: the mount says so with EOPNOTSUPP, upon which
- * programs (glibc's tmpfile, SQLite, systemd) use a name. */
-START_TEST(O_TMPFILE_makes_a_file_without_a_name_or_is_EOPNOTSUPP)
+/* Linux before 6.2 sends no request for it. */
+static bool kernel_knows_tmpfile(void)
+{
+    struct utsname u;
+    int major = 0, minor = 0;
+    ok(uname(&u));
+    ck_assert_int_eq(sscanf(u.release, "%d.%d", &major, &minor), 2);
+    return on_native() || major > 6 || (major == 6 && minor >= 2);
+}
+
+static int name_it(int fd, const char *name)
 {
     char path[64];
-    int fd = open(".", O_TMPFILE | O_RDWR, 0600);
-    if (fd < 0 && !on_native()) {
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return linkat(AT_FDCWD, path, AT_FDCWD, name, AT_SYMLINK_FOLLOW);
+}
+
+START_TEST(O_TMPFILE_makes_a_file_without_a_name_that_may_get_one)
+{
+    struct stat st;
+    umask(027);
+    ok(mkdir("dir", 0755));
+    int fd = open("dir", O_TMPFILE | O_RDWR, 0666);
+    if (!kernel_knows_tmpfile()) {
+        ck_assert_int_eq(fd, -1);
         ck_assert_int_eq(errno, EOPNOTSUPP);
         return;
     }
+    ok(fd);
     ok(write(fd, "text", 4));
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    ok(linkat(AT_FDCWD, path, AT_FDCWD, "named", AT_SYMLINK_FOLLOW));
+    ok(fsync(fd));
+    ok(fstat(fd, &st));
+    ck_assert_uint_eq(st.st_nlink, 0);
+    ck_assert_uint_eq(st.st_mode, S_IFREG | 0640);
+    ck_assert_int_eq(st.st_size, 4);
+    ok(rmdir("dir")); /* nothing is in it */
+    ok(name_it(fd, "named"));
     expect_text("named", "text");
+    ok(pwrite(fd, "more", 4, 4));
+    expect_text("named", "textmore");
+    ok(fstat(fd, &st));
+    ck_assert_uint_eq(st.st_nlink, 1);
+    ok(name_it(fd, "twice"));
+    ok(unlink("named"));
+    ok(unlink("twice"));
+    fails(name_it(fd, "late"), ENOENT);
+    expect_content(fd, "textmore");
+}
+END_TEST
+
+START_TEST(O_TMPFILE_is_refused_as_the_manual_says)
+{
+    if (!kernel_knows_tmpfile())
+        return;
+    make_file("file", "text");
+    fails(open(".", O_TMPFILE | O_RDONLY, 0600), EINVAL);
+    fails(open("file", O_TMPFILE | O_RDWR, 0600), ENOTDIR);
+    fails(open("missing", O_TMPFILE | O_RDWR, 0600), ENOENT);
+    int fd = open(".", O_TMPFILE | O_RDWR | O_EXCL, 0600);
+    ok(fd);
+    fails(name_it(fd, "named"), ENOENT); /* with O_EXCL it gets none */
+    ok(mkdir("dir", 0755));
+    become(ALICE, ALICE, 0);
+    fails(open("dir", O_TMPFILE | O_RDWR, 0600), EACCES);
 }
 END_TEST
 
@@ -536,7 +587,7 @@ RUN("open_files", an_unlinked_file_is_read_written_and_cut,
     of_many_that_make_a_file_with_O_EXCL_one_succeeds, O_DIRECT_reads_and_writes_what_others_see,
     O_SYNC_and_O_DSYNC_write, fsync_works_on_a_file_open_to_read,
     O_PATH_needs_no_right_to_the_file_and_gives_none, O_PATH_with_O_NOFOLLOW_opens_a_symlink_itself,
-    O_TMPFILE_makes_a_file_without_a_name_or_is_EOPNOTSUPP,
+    O_TMPFILE_makes_a_file_without_a_name_that_may_get_one, O_TMPFILE_is_refused_as_the_manual_says,
     an_open_to_write_stays_when_the_file_becomes_read_only,
     a_folder_is_opened_and_used_by_its_number, a_thousand_files_are_open_at_a_time,
     a_program_runs_from_here, poll_finds_a_file_always_ready,
