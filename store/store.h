@@ -93,8 +93,8 @@ struct store_options {
     int commit_siblings;       /* default 5: ... if at least so many other writers are about */
     bool cohort_wait;          /* default true: the short wait for those released just before */
     bool visible_when_durable; /* default false: true shows a sync write only after its sync */
-    size_t
-        zero_ahead_bytes; /* default 1 MiB: zeroes written ahead in a log that is synced; 0: off */
+    size_t zero_ahead_bytes; /* default 1 MiB: so many zeroes at most are written ahead at a time in
+                                a log that is synced often; 0: none */
     size_t log_window_bytes; /* default 128 KiB: short plain writes go into the log through mappings
                                 of at most so many bytes, where the disk's filesystem is known; 0:
                                 off */

@@ -1,6 +1,8 @@
 /* The store's lock is never held while the disk is at work: a writer that wants it would wait for
- * somebody else's disk. Every call that may take its time is asked for it. */
+ * somebody else's disk. Every call that may take its time is asked for it. Nor does a background
+ * thread wake another one under it: who is woken runs at once, in its place. */
 #include <check.h>
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,13 +19,44 @@ static const struct env_ops *below;
 static atomic_int calls;
 static _Atomic(const char *) guilty; /* the first call that was made under the lock */
 
-static void ask(const char *name)
+static bool has_lock(void)
 {
     struct store *s = store;
+    return s && s->mu.__data.__owner == gettid(); /* glibc's */
+}
+
+static void ask(const char *name)
+{
     const char *none = NULL;
     atomic_fetch_add(&calls, 1);
-    if (s && s->mu.__data.__owner == gettid()) /* glibc's */
+    if (has_lock())
         atomic_compare_exchange_strong(&guilty, &none, name);
+}
+
+static _Thread_local bool writes; /* the test's own threads; others are the background's */
+static atomic_int wakes, wakes_with_lock;
+
+static void note_wake(void)
+{
+    if (writes)
+        return;
+    atomic_fetch_add(&wakes, 1);
+    atomic_fetch_add(&wakes_with_lock, has_lock());
+}
+
+/* In the place of glibc's. */
+int pthread_cond_signal(pthread_cond_t *c)
+{
+    int (*real)(pthread_cond_t *) = (int (*)(pthread_cond_t *))dlsym(RTLD_NEXT, __func__);
+    note_wake();
+    return real(c);
+}
+
+int pthread_cond_broadcast(pthread_cond_t *c)
+{
+    int (*real)(pthread_cond_t *) = (int (*)(pthread_cond_t *))dlsym(RTLD_NEXT, __func__);
+    note_wake();
+    return real(c);
 }
 
 static int open_file(struct env *e, const char *path, int flags, struct env_file **out)
@@ -103,6 +136,7 @@ static void close_window(struct env *e, struct env_window *w)
 static void *work(void *arg)
 {
     char key[16], value[200] = "value";
+    writes = true;
     for (int i = 0; i < 1500; i++) {
         int n = snprintf(key, sizeof key, "%d", i * 7919 % 300);
         int rc = store_put(store, slice_of(key, (size_t)n), slice_of(value, sizeof value),
@@ -112,12 +146,13 @@ static void *work(void *arg)
     return NULL;
 }
 
-START_TEST(no_call_to_the_disk_is_made_under_the_lock)
+START_TEST(no_call_to_the_disk_is_made_under_the_lock_and_nobody_woken)
 {
     struct env_ops asking;
     struct store_options options;
     struct store *s;
     pthread_t threads[2];
+    writes = true;
     disk = env_sim_new();
     below = disk->ops;
     asking = *below;
@@ -159,6 +194,8 @@ START_TEST(no_call_to_the_disk_is_made_under_the_lock)
     ck_assert_uint_gt(env_sim_count(disk, SIM_RENAME), 3); /* new MANIFESTs */
     ck_assert_int_gt(calls, 3000);
     ck_assert_msg(guilty == NULL, "%s was called under the lock", guilty);
+    ck_assert_int_gt(wakes, 20);
+    ck_assert_int_eq(wakes_with_lock, 0);
     store = NULL; /* it goes away */
     ck_assert_int_eq(store_close(s), 0);
     disk->ops = below;
@@ -171,7 +208,7 @@ int main(void)
     Suite *suite = suite_create("lock_io");
     TCase *tc = tcase_create("lock_io");
     tcase_set_timeout(tc, 60);
-    tcase_add_test(tc, no_call_to_the_disk_is_made_under_the_lock);
+    tcase_add_test(tc, no_call_to_the_disk_is_made_under_the_lock_and_nobody_woken);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
