@@ -14,7 +14,7 @@
 #include "env_sim.h"
 
 static struct env *disk;
-static struct store *store; /* once it is open */
+static struct store *_Atomic store; /* once it is open */
 static const struct env_ops *below;
 static atomic_int calls;
 static _Atomic(const char *) guilty; /* the first call that was made under the lock */
