@@ -51,6 +51,7 @@ static struct env_file *file_new(int fd, const char *path)
     struct env_file *f = mem_alloc(sizeof *f + n);
     f->fd = fd;
     f->map = NULL;
+    f->stretch = NULL;
     memcpy(f->path, path, n);
     return f;
 }
@@ -76,6 +77,7 @@ static void posix_close(struct env *e, struct env_file *f)
 {
     (void)e;
     posix_map_free(f->map);
+    posix_stretch_unref(f->stretch);
     close(f->fd);
     free(f);
 }

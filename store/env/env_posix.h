@@ -6,10 +6,12 @@
 #include "env.h"
 
 struct posix_map;
+struct posix_stretch;
 
 struct env_file {
     int fd;
-    struct posix_map *map; /* NULL: all is read by calls */
+    struct posix_map *map;         /* NULL: all is read by calls */
+    struct posix_stretch *stretch; /* where its last window was; NULL: it had none */
     char path[];
 };
 
@@ -24,5 +26,7 @@ int posix_window_open(struct env *e, struct env_file *f, uint64_t off, size_t n,
                       struct env_window **out);
 int posix_window_write(struct env *e, struct env_window *w, const void *p, size_t n, uint64_t off);
 void posix_window_close(struct env *e, struct env_window *w);
+/* The file is closed; NULL does nothing. */
+void posix_stretch_unref(struct posix_stretch *s);
 
 #endif

@@ -131,6 +131,67 @@ START_TEST(where_the_bytes_cannot_be_written_either_that_is_the_error)
 }
 END_TEST
 
+/* Of the process's mappings of the file: how many there are, and how many bytes of them are in its
+ * memory. */
+static int mappings(size_t *resident)
+{
+    char line[512];
+    FILE *f = fopen("/proc/self/smaps", "r");
+    bool ours = false;
+    int n = 0;
+    size_t kib;
+    ck_assert_ptr_nonnull(f);
+    *resident = 0;
+    while (fgets(line, sizeof line, f)) {
+        if (strchr(line, '-') && strstr(line, " rw-s ")) {
+            ours = strstr(line, temp_path("f")) != NULL;
+            n += ours;
+        } else if (ours && sscanf(line, "Rss: %zu", &kib) == 1) {
+            *resident += kib << 10;
+            ours = false;
+        }
+    }
+    fclose(f);
+    return n;
+}
+
+START_TEST(windows_one_behind_the_other_share_a_mapping_and_keep_no_memory)
+{
+    enum { WINDOW = 32 * PAGE, MANY = 40 };
+    static const char zeroes[WINDOW];
+    size_t resident;
+    env_window_close(env, window);
+    for (uint64_t i = 0; i < MANY; i++) {
+        ck_assert_int_eq(env_pwrite(env, file, zeroes, WINDOW, i * WINDOW), 0);
+        ck_assert_int_eq(env_window_open(env, file, i * WINDOW + 7, WINDOW - 7, &window), 0);
+        ck_assert_int_eq(write_text("text", i * WINDOW + 7), 0);
+        ck_assert_int_eq(mappings(&resident), 1);
+        ck_assert_uint_le(resident, WINDOW);
+        if (i + 1 < MANY)
+            env_window_close(env, window);
+    }
+    for (uint64_t i = 0; i < MANY; i++)
+        assert_bytes(i * WINDOW + 7, "text");
+}
+END_TEST
+
+START_TEST(two_windows_far_from_each_other_are_open_at_a_time)
+{
+    struct env_window *far = NULL;
+    uint64_t off = 100ull << 20;
+    size_t resident;
+    ck_assert_int_eq(env_pwrite(env, file, "0000", 4, off), 0);
+    ck_assert_int_eq(env_window_open(env, file, off, 4, &far), 0);
+    ck_assert_int_eq(env_window_write(env, far, "far", 3, off), 0);
+    ck_assert_int_eq(write_text("near", 100), 0);
+    assert_bytes(off, "far0");
+    assert_bytes(100, "near");
+    env_window_close(env, window);
+    ck_assert_int_eq(mappings(&resident), 1);
+    window = far;
+}
+END_TEST
+
 START_TEST(a_window_onto_what_the_file_has_not_is_refused)
 {
     struct env_window *w = NULL;
@@ -204,6 +265,8 @@ int main(void)
     tcase_add_test(tc, a_kill_loses_nothing_that_went_through_a_window);
     tcase_add_test(tc, where_the_memory_is_gone_the_bytes_are_written_all_the_same);
     tcase_add_test(tc, where_the_bytes_cannot_be_written_either_that_is_the_error);
+    tcase_add_test(tc, windows_one_behind_the_other_share_a_mapping_and_keep_no_memory);
+    tcase_add_test(tc, two_windows_far_from_each_other_are_open_at_a_time);
     tcase_add_test(tc, a_window_onto_what_the_file_has_not_is_refused);
     tcase_set_timeout(others, 60); /* no fixture: ours is not installed before the child is */
     tcase_add_test(others, a_bus_error_of_others_is_theirs);
