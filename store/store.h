@@ -65,17 +65,20 @@ struct store_beside {
 };
 
 struct store_options {
-    bool create_if_missing;   /* default true */
-    bool error_if_exists;     /* default false: -EEXIST where there is a store already */
-    bool repair;              /* default false: see store_open */
-    bool read_only;           /* default false: see store_open */
-    size_t memtable_bytes;    /* of one before a switch: default 4 MiB; at most 1/32 of the disk */
-    int max_immutables;       /* default 2: full memtables that may wait for their flush */
-    size_t block_bytes;       /* default 4 KiB, before compression */
-    int restart_interval;     /* default 16 */
-    size_t table_bytes;       /* default 2 MiB: where compaction starts the next table */
-    size_t cache_bytes;       /* default 8 MiB of uncompressed blocks */
-    int max_open_tables;      /* default 1000 */
+    bool create_if_missing; /* default true */
+    bool error_if_exists;   /* default false: -EEXIST where there is a store already */
+    bool repair;            /* default false: see store_open */
+    bool read_only;         /* default false: see store_open */
+    size_t memtable_bytes;  /* of one before a switch: default 4 MiB; at most 1/32 of the disk */
+    int max_immutables;     /* default 2: full memtables that may wait for their flush */
+    size_t block_bytes;     /* default 4 KiB, before compression */
+    int restart_interval;   /* default 16 */
+    size_t table_bytes;     /* default 2 MiB: where compaction starts the next table */
+    size_t table_prefix; /* default 0: ... and where the first so many bytes of the keys change. A
+                            table that has keys of two kinds lies across all that come between, and
+                            is written anew with each table of those */
+    size_t cache_bytes;  /* default 8 MiB of uncompressed blocks */
+    int max_open_tables; /* default 1000 */
     size_t table_cache_bytes; /* default 64 MiB: indexes and filters of tables kept open */
     size_t manifest_bytes; /* default 1 MiB: a MANIFEST is written anew when it has grown by this */
     int bloom_bits;        /* default 10 per key; 0: no filter */

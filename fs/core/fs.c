@@ -214,6 +214,7 @@ static int open_store(struct fs *fs)
     char *kv = mem_printf("%s/kv", fs->dir);
     so.cache_bytes = fs->options.cache_bytes;
     so.memtable_bytes = fs->options.memtable_bytes;
+    so.table_prefix = 1; /* the kind of a key */
     so.read_only = fs->options.read_only;
     so.beside = chunk_beside(fs);
     int rc = store_open(kv, &so, &fs->store);

@@ -102,8 +102,7 @@ static int add(struct run *r, struct slice ikey, struct slice value)
 {
     int rc = 0;
     bool enough = overlaps_enough(r, ikey);
-    if (r->open && r->shadow.new_user &&
-        (enough || table_builder_bytes(r->out.builder) >= r->s->options.table_bytes))
+    if (r->open && r->shadow.new_user && (enough || table_output_ends_before(&r->out, ikey)))
         rc = close_output(r);
     if (rc == 0 && !r->open)
         rc = open_output(r);

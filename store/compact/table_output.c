@@ -18,6 +18,19 @@ int table_output_start(struct table_output *o, struct store *s, uint64_t number)
     return rc;
 }
 
+static struct slice prefix_of(const struct table_output *o, struct slice ikey)
+{
+    struct slice user = key_user(ikey);
+    size_t n = o->store->options.table_prefix;
+    return slice_of(user.data, user.len < n ? user.len : n);
+}
+
+bool table_output_ends_before(const struct table_output *o, struct slice ikey)
+{
+    return table_builder_bytes(o->builder) >= o->store->options.table_bytes ||
+           !slice_equal(prefix_of(o, buf_slice(&o->smallest)), prefix_of(o, ikey));
+}
+
 int table_output_add(struct table_output *o, struct slice ikey, struct slice value)
 {
     if (table_builder_entries(o->builder) == 0)

@@ -15,6 +15,9 @@ struct table_output {
 };
 
 int table_output_start(struct table_output *o, struct store *s, uint64_t number);
+/* The next table begins with this key, which is no version of the last one's: it is large enough,
+ * or what follows is of another kind (options.table_prefix). */
+bool table_output_ends_before(const struct table_output *o, struct slice ikey);
 int table_output_add(struct table_output *o, struct slice ikey, struct slice value);
 /* Writes the rest, syncs the file (not its directory entry), and notes it in `e` as a table of
  * `level`. */

@@ -255,7 +255,7 @@ static int write_tables(struct repair *r)
             continue; /* damage that no checksum tells: a table's keys ascend */
         if (shadow_hides(&shadow, it->key) || key_type(it->key) == KEY_DELETE)
             continue;
-        if (o.builder && table_builder_bytes(o.builder) >= r->s->options.table_bytes)
+        if (o.builder && table_output_ends_before(&o, it->key))
             rc = close_output(r, &o);
         if (rc == 0 && !o.builder)
             rc = table_output_start(&o, r->s, ++r->highest);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "../compact/compaction.h"
 #include "../db/db.h"
 #include "env_sim.h"
 #include "history.h"
@@ -440,6 +441,68 @@ START_TEST(exactly_what_some_snapshot_sees_is_left)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- keys of several kinds */
+
+/* As a filesystem's: what is written over and over, what comes in order, and one key behind all. */
+static void put_kinds(int turns)
+{
+    char key[16], value[300];
+    memset(value, 'v', sizeof value);
+    for (int i = 0; i < turns; i++) {
+        snprintf(key, sizeof key, "a%03d", i * 7 % 100);
+        MUST(store_put(store, slice_str(key), slice_of(value, 20), false) == 0, "%s", fail_text());
+        snprintf(key, sizeof key, "b%06d", i);
+        MUST(store_put(store, slice_str(key), slice_of(value, 300), false) == 0, "%s", fail_text());
+        MUST(store_put(store, slice_str("c"), slice_of(value, 20), false) == 0, "%s", fail_text());
+    }
+}
+
+static void wait_until_idle(void)
+{
+    pthread_mutex_lock(&store->mu);
+    while (store->immutable_count > 0 || compaction_needed(store)) {
+        pthread_mutex_unlock(&store->mu);
+        usleep(1000);
+        pthread_mutex_lock(&store->mu);
+    }
+    pthread_mutex_unlock(&store->mu);
+}
+
+static char first_byte(const struct buf *ikey)
+{
+    return key_user(buf_slice(ikey)).data[0];
+}
+
+/* Tables behind level 0 that have keys of more than one kind. */
+static int mixed_tables(void)
+{
+    struct version *v = take_version();
+    int n = 0;
+    for (int level = 1; level < VERSION_LEVELS; level++)
+        for (int i = 0; i < v->level[level].count; i++)
+            n += first_byte(&v->level[level].files[i]->smallest) !=
+                 first_byte(&v->level[level].files[i]->largest);
+    version_unref(v);
+    return n;
+}
+
+START_TEST(keys_of_a_kind_that_come_in_order_are_written_anew_once)
+{
+    struct store_stats stats;
+    options.table_prefix = 1;
+    open_store();
+    put_kinds(20);
+    flush(); /* it goes deep, since nothing is there */
+    put_kinds(3000);
+    flush();
+    wait_until_idle();
+    ck_assert_int_le(mixed_tables(), 1); /* the first one */
+    store_get_stats(store, &stats);
+    ck_assert_uint_gt(stats.flush_bytes, 900000);
+    ck_assert_uint_lt(stats.compact_write_bytes, stats.flush_bytes * 3 / 2);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- files */
 
 START_TEST(a_cursor_keeps_the_tables_it_reads)
@@ -694,6 +757,7 @@ int main(void)
     tcase_add_test(drop, exactly_what_some_snapshot_sees_is_left);
     tcase_add_checked_fixture(files, setup, teardown);
     tcase_set_timeout(files, 120);
+    tcase_add_test(files, keys_of_a_kind_that_come_in_order_are_written_anew_once);
     tcase_add_test(files, a_cursor_keeps_the_tables_it_reads);
     tcase_add_test(files, closing_in_the_middle_of_compactions_leaves_nothing_behind);
     tcase_add_test(files, the_background_goes_on_where_a_manual_compaction_ends);

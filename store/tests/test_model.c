@@ -70,6 +70,7 @@ static void random_options(struct run *r, struct env *env)
     o->env = env;
     o->memtable_bytes = 4096u << sim_below(&r->random, 5);
     o->table_bytes = 4096u << sim_below(&r->random, 4);
+    o->table_prefix = sim_below(&r->random, 4); /* of keys that begin with four digits */
     o->level_base_bytes = o->table_bytes << sim_below(&r->random, 4);
     o->block_bytes = 256u << sim_below(&r->random, 5);
     o->restart_interval = 1 + (int)sim_below(&r->random, 16);
