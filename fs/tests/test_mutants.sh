@@ -13,6 +13,9 @@ removed "a write takes suid" fs/core/write.c 's/^    if (kill_priv)$/    if (!n)
 as_they_are fs/tests/test_orphan
 removed "a file without a name has a garbage record" fs/core/unlink.c 's/if (has_more_than_its_record(next))/if (!n)/'
 removed "data goes with the last reference" fs/core/node.c 's/node_orphan_ends(fs, n);/(void)fs;/'
+removed "a first name ends being garbage" fs/core/make.c 's/^        if (n->garbage_recorded)$/        if (!c)/'
+removed "who has lost the last name gets no other" fs/core/make.c 's/n->orphan && !n->linkable/!n/'
+removed "only the first name comes from having none" fs/core/make.c 's/n->orphan = n->linkable = n->garbage_recorded = false;/n->orphan = n->garbage_recorded = false;/'
 
 as_they_are fs/tests/test_names
 removed "a folder with names is not removed" fs/core/unlink.c 's/ : any ? -ENOTEMPTY : 0;/ : any ? 0 : 0;/'
@@ -57,4 +60,7 @@ removed "a damaged record goes first" fs/core/mend.c 's/rc = mend_damaged(fs);/r
 removed "a lost block is no hole" fs/core/data.c 's/return n->inode.flags & INODE_SPARSE$/return n/'
 removed "links are counted" fs/core/mend_tree.c 's/next.nlink = s->references .*;//'
 removed "a folder knows where it is" fs/core/mend_tree.c 's/next.parent = .*;//'
+
+as_they_are fs/tests/test_acl
+removed "lists of what has no name are garbage" fs/core/make.c 's/bool garbage = i.flags .*;/bool garbage = false;/'
 exit $survivors
