@@ -64,6 +64,32 @@ void background_wake(struct store *s)
     pthread_mutex_lock(&s->mu);
 }
 
+/* Perhaps there is a compaction for another thread, too. mu held at entry and exit, let go of
+ * meanwhile. */
+static void wake_another(struct store *s)
+{
+    if (!compaction_needed(s))
+        return;
+    pthread_mutex_unlock(&s->mu);
+    pthread_cond_signal(&s->background->compact_work);
+    pthread_mutex_lock(&s->mu);
+}
+
+/* Something has ended: tells who waits for that. mu held at entry and exit, let go of meanwhile. */
+static void tell_ended(struct store *s)
+{
+    pthread_mutex_unlock(&s->mu);
+    pthread_cond_broadcast(&s->background_changed);
+    pthread_mutex_lock(&s->mu);
+}
+
+/* The same by who pauses for space next: he keeps mu, or a retry (background_retry) that came in
+ * between would find nobody. */
+static void tell_before_pause(struct store *s)
+{
+    pthread_cond_broadcast(&s->background_changed);
+}
+
 /* A reader that let go of the last version with some table does not wait for the disk to delete it:
  * an idle compactor does that. mu NOT held. */
 static void obsolete_tables(void *arg)
@@ -154,7 +180,12 @@ static void *flush_thread(void *arg)
             s->flush_lacks_space = outcome == LATER_TRY;
             if (rc && outcome == ENDED)
                 store_set_error(s, rc, "flush of a memtable");
-            background_wake(s);
+            if (outcome == LATER_TRY) {
+                tell_before_pause(s);
+                background_schedule(s);
+            } else {
+                background_wake(s);
+            }
             background_delete_obsolete(s);
             if (outcome != LATER_TRY)
                 pause_ms = 0;
@@ -183,14 +214,17 @@ static enum outcome compacted(struct store *s, int rc, unsigned long long mark, 
         s->compaction_lacked = number;
     if (rc && outcome == ENDED && rc != -ECANCELED && rc != STORE_ECORRUPT)
         store_set_error(s, rc, "compaction");
-    background_wake(s);
+    if (outcome == LATER_TRY)
+        tell_before_pause(s);
+    else
+        tell_ended(s);
     background_delete_obsolete(s);
     return outcome;
 }
 
 static enum outcome compact_once(struct store *s, struct compaction *c, uint64_t number)
 {
-    background_wake(s); /* perhaps there is one for another thread, too */
+    wake_another(s);
     unsigned long long mark = space_mark(&s->space);
     int rc = compaction_run(s, c);
     compaction_end(s, c);

@@ -120,7 +120,7 @@ static atomic_bool delete_runs;
 
 static int flush_takes_the_reserve(void *arg, enum sim_call call, const char *path)
 {
-    enum name_kind awaited = *(enum name_kind *)arg, kind = kind_of(path);
+    enum name_kind awaited = *(_Atomic(enum name_kind) *)arg, kind = kind_of(path);
     if (call != SIM_WRITE || !full_has_file("RESERVE"))
         return 0;
     if (kind == NAME_TABLE) {
@@ -140,7 +140,7 @@ START_TEST(a_delete_goes_on_with_the_reserve_that_a_flush_took)
 {
     struct store_stats stats;
     struct env_space space;
-    enum name_kind awaited = NAME_TABLE;
+    _Atomic(enum name_kind) awaited = NAME_TABLE;
     char room[16];
     int n = 0;
     env_sim_set_hook(full.disk, flush_takes_the_reserve, &awaited);
@@ -393,6 +393,35 @@ START_TEST(one_compactor_brings_deletes_down_from_a_full_level_0)
 }
 END_TEST
 
+/* Two threads, a compaction for each: who fails does not wake the other one out of its pause. */
+START_TEST(compactions_without_space_are_tried_with_pauses)
+{
+    struct full_target t = {SIM_WRITE, NAME_TABLE, 0, 1 << 30, -ENOSPC};
+    struct store_stats stats;
+    store_close(full.store);
+    full.options.l0_compact = 1000;
+    full.options.l0_slow = full.options.l0_stop = 2000;
+    full.options.level_base_bytes = 64 << 20;
+    full_open();
+    for (int i = 0; i < 12; i++) { /* the first ones go deeper */
+        for (int key = 0; key < 4; key++)
+            ck_assert_int_eq(full_put(i % 2 * 5000 + key, false), 0);
+        ck_assert_int_eq(store_flush(full.store), 0);
+    }
+    store_get_stats(full.store, &stats);
+    ck_assert_int_ge(stats.level_files[0], 4);
+    store_close(full.store);
+    full.options.l0_compact = 2;
+    env_sim_set_hook(full.disk, full_strike, &t);
+    full_open();
+    usleep(800000);
+    store_get_stats(full.store, &stats);
+    ck_assert_uint_ge(stats.space_retries, 4);
+    ck_assert_uint_le(stats.space_retries, 80);
+    env_sim_set_hook(full.disk, NULL, NULL);
+}
+END_TEST
+
 /* Logs that the disk has no space for, since it is out of inodes or over a quota. */
 static atomic_int logs_refused;
 
@@ -494,6 +523,7 @@ int main(void)
     tcase_add_test(background, closing_tries_a_compaction_that_pauses_for_space_again);
     tcase_add_loop_test(background, one_compactor_brings_deletes_down_from_a_full_level_0, 0, 2);
     tcase_add_test(background, deletes_that_cannot_be_brought_down_are_tried_with_pauses);
+    tcase_add_test(background, compactions_without_space_are_tried_with_pauses);
     tcase_add_test(background, a_manifest_record_without_space_is_tried_again);
     tcase_add_test(background, tables_that_found_no_space_are_deleted);
     tcase_set_timeout(background, 60);
