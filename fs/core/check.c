@@ -205,10 +205,19 @@ static void take_freed(struct walk *w)
 static void take_garbage(struct walk *w, uint64_t ino)
 {
     struct garbage_record g;
-    if (garbage_decode(&g, w->value))
+    if (garbage_decode(&g, w->value)) {
         tell_record(w, "a damaged garbage record");
-    else
-        sums_of(&w->sums, ino)->garbage = true;
+        return;
+    }
+    struct sums *s = sums_of(&w->sums, ino);
+    s->garbage = true;
+    s->cut = !g.gone;
+}
+
+/* Of what is there only a truncation under way has a garbage record. */
+static bool is_taken_for_garbage(const struct sums *s)
+{
+    return s->garbage && !(s->cut && s->cutting);
 }
 
 static void take_own_inode(struct walk *w, uint64_t ino)
@@ -310,6 +319,8 @@ static void check_inode(struct walk *w, const struct sums *s)
             tell_inode(w, s, "data or attributes of an inode that is not there");
         return;
     }
+    if (is_taken_for_garbage(s))
+        tell_inode(w, s, "its data counts as garbage");
     if (!S_ISDIR(s->type) && s->entries > 0)
         tell_inode(w, s, "names in what is no directory");
     if (!has_its_names(s))

@@ -12,7 +12,7 @@ struct sums {
     uint64_t ino; /* 0: an empty place in the table */
     mode_t type;
     bool there, embedded, garbage, cutting, sparse, has_attrs, has_chunks, chunks;
-    bool cut; /* mend_tree.c: a garbage record says that data is to go, */
+    bool cut; /* a garbage record says that data of what is there is to go, */
     uint64_t cut_from;
     bool way;       /* mend_lost.c: it leads to the root, */
     uint64_t climb; /* ... and who came by last */

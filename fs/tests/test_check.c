@@ -213,6 +213,17 @@ START_TEST(an_inode_without_a_name_is_found)
 }
 END_TEST
 
+/* The next mount would delete it. */
+START_TEST(data_that_counts_as_garbage_is_found)
+{
+    struct buf value = BUF_INIT;
+    garbage_encode(&(struct garbage_record){.gone = _i == 0, .from = FS_BLOCK}, &value);
+    put(key_of(KEY_GARBAGE, file), buf_slice(&value));
+    buf_free(&value);
+    expect("its data counts as garbage");
+}
+END_TEST
+
 START_TEST(blocks_that_do_not_belong_are_found)
 {
     put(key_extent(file, 8 * FS_BLOCK), slice_of("\1x", 2));
@@ -410,6 +421,7 @@ int main(void)
     tcase_add_test(tc, a_link_count_that_is_wrong_is_found);
     tcase_add_test(tc, an_inode_in_its_entry_has_one_name);
     tcase_add_test(tc, an_inode_without_a_name_is_found);
+    tcase_add_loop_test(tc, data_that_counts_as_garbage_is_found, 0, 2);
     tcase_add_test(tc, blocks_that_do_not_belong_are_found);
     tcase_add_test(tc, a_count_of_inodes_that_is_wrong);
     tcase_add_test(tc, records_that_cannot_be_read_are_found);

@@ -179,8 +179,8 @@ static inline void env_sleep_us(struct env *e, unsigned us)
 /* A window onto the n bytes of a file from `off` on, all of which must have been written (a hole's
  * space might be lacking later). What goes through it needs no system call; else it is the same as
  * env_pwrite: every reader of the file sees it, env_sync makes it durable, and it survives the end
- * of the process. One thread at a time uses a window; it must be closed before its file.
- * -EOPNOTSUPP where this environment, or the disk's filesystem, does not offer it. */
+ * of the process. One thread at a time opens, uses or closes windows of a file; they must be closed
+ * before it. -EOPNOTSUPP where this environment, or the disk's filesystem, does not offer it. */
 static inline int env_window_open(struct env *e, struct env_file *f, uint64_t off, size_t n,
                                   struct env_window **out)
 {
