@@ -61,9 +61,9 @@ enum {
  * covers was written in vain. */
 static size_t hot_zeroes(const struct store *s, size_t need)
 {
-    size_t most = s->options.zero_ahead_bytes, first = FIRST_ZEROES < most ? FIRST_ZEROES : most;
+    size_t most = s->options.zero_ahead_bytes;
     uint64_t few = s->log->writer.end, rest = rest_of_log(s);
-    few = few < first ? first : few;
+    few = few < FIRST_ZEROES ? FIRST_ZEROES : few;
     few = rest < few ? rest : few;
     few = few < need ? need : few;
     return few < most ? (size_t)few : most;

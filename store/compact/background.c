@@ -75,21 +75,6 @@ static void wake_another(struct store *s)
     pthread_mutex_lock(&s->mu);
 }
 
-/* Something has ended: tells who waits for that. mu held at entry and exit, let go of meanwhile. */
-static void tell_ended(struct store *s)
-{
-    pthread_mutex_unlock(&s->mu);
-    pthread_cond_broadcast(&s->background_changed);
-    pthread_mutex_lock(&s->mu);
-}
-
-/* The same by who pauses for space next: he keeps mu, or a retry (background_retry) that came in
- * between would find nobody. */
-static void tell_before_pause(struct store *s)
-{
-    pthread_cond_broadcast(&s->background_changed);
-}
-
 /* A reader that let go of the last version with some table does not wait for the disk to delete it:
  * an idle compactor does that. mu NOT held. */
 static void obsolete_tables(void *arg)
@@ -146,6 +131,18 @@ static enum outcome outcome_of(struct store *s, int rc, unsigned long long mark,
     return again ? NEXT_TRY : LATER_TRY;
 }
 
+/* Tells who waits for a flush or compaction to end. mu held at entry and exit, let go of meanwhile;
+ * but not by who pauses for space next: a retry (background_retry) that came in between would find
+ * nobody. */
+static void tell_ended(struct store *s, enum outcome outcome)
+{
+    if (outcome != LATER_TRY)
+        pthread_mutex_unlock(&s->mu);
+    pthread_cond_broadcast(&s->background_changed);
+    if (outcome != LATER_TRY)
+        pthread_mutex_lock(&s->mu);
+}
+
 /* The pause before a later try, longer each time, cut short by `work`. mu held at entry and exit,
  * let go of meanwhile. */
 static void pause_for_space(pthread_mutex_t *mu, pthread_cond_t *work, unsigned *pause_ms)
@@ -181,7 +178,7 @@ static void *flush_thread(void *arg)
             if (rc && outcome == ENDED)
                 store_set_error(s, rc, "flush of a memtable");
             if (outcome == LATER_TRY) {
-                tell_before_pause(s);
+                tell_ended(s, outcome);
                 background_schedule(s);
             } else {
                 background_wake(s);
@@ -214,10 +211,7 @@ static enum outcome compacted(struct store *s, int rc, unsigned long long mark, 
         s->compaction_lacked = number;
     if (rc && outcome == ENDED && rc != -ECANCELED && rc != STORE_ECORRUPT)
         store_set_error(s, rc, "compaction");
-    if (outcome == LATER_TRY)
-        tell_before_pause(s);
-    else
-        tell_ended(s);
+    tell_ended(s, outcome);
     background_delete_obsolete(s);
     return outcome;
 }

@@ -4,8 +4,6 @@
  *
  * Not deeper than level 2: what is written over and over would leave its old versions in levels
  * that are seldom compacted. */
-#include <stdlib.h>
-
 #include "background.h"
 #include "compaction.h"
 
@@ -13,13 +11,7 @@ enum { DEEPEST = 2 };
 
 static uint64_t bytes_met(struct store *s, int level, struct slice smallest, struct slice largest)
 {
-    struct table_file **files = NULL;
-    int n = version_overlapping(s->versions.current, level, smallest, largest, &files);
-    uint64_t bytes = 0;
-    for (int i = 0; i < n; i++)
-        bytes += files[i]->size;
-    free(files);
-    return bytes;
+    return version_overlapping_bytes(s->versions.current, level, smallest, largest);
 }
 
 /* What a running compaction reads is in the version still; what it writes may lie across keys that

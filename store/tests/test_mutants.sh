@@ -44,7 +44,7 @@ removed "the next log is made ahead" store/compact/background.c 's/live_log_prep
 removed "its entry needs no sync of its own" store/compact/flush.c 's/spare->entry_synced = true;/spare->mark = 0;/'
 
 as_they_are store/tests/test_zeroes_ahead
-removed "a short log has few zeroes ahead" store/commit/window.c 's/few = few < first ? first : few;/few = most;/'
+removed "a short log has few zeroes ahead" store/commit/window.c 's/few = few < FIRST_ZEROES ? FIRST_ZEROES : few;/few = most;/'
 removed "a log gets no more of them than it takes" store/commit/window.c 's/few = rest < few ? rest : few;//'
 
 as_they_are store/tests/test_lock_io

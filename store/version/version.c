@@ -260,8 +260,12 @@ uint64_t version_overlapping_bytes(const struct version *v, int level, struct sl
 {
     const struct version_level *l = &v->level[level];
     uint64_t bytes = 0;
-    for (int i = first_behind(l, from); i < l->count && meets(l->files[i], from, to); i++)
-        bytes += l->files[i]->size;
+    for (int i = level > 0 ? first_behind(l, from) : 0; i < l->count; i++) {
+        if (meets(l->files[i], from, to))
+            bytes += l->files[i]->size;
+        else if (level > 0)
+            break;
+    }
     return bytes;
 }
 

@@ -63,7 +63,7 @@ uint64_t version_approximate_size(struct version *v, struct slice from, struct s
  * the count. */
 int version_overlapping(struct version *v, int level, struct slice from, struct slice to,
                         struct table_file ***files);
-/* Their bytes; not level 0. */
+/* The bytes of those that meet it; level 0 is not grown. */
 uint64_t version_overlapping_bytes(const struct version *v, int level, struct slice from,
                                    struct slice to);
 /* Not level 0: the first file whose largest key is at or behind ikey; the count where there is
